@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door. Each target is a script of lab/, which says what it does and
+# takes; `make help` lists them.
+
+MAKEFLAGS += --no-print-directory
+TREE ?= ours
+
+# Given on the command line or in the environment, and read by the scripts.
+export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS
+
+name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notdir $(CONFIG)))))
+
+.DEFAULT_GOAL := kernel
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: ## build our kernel, boot it, and run the per-CPU counter demo in it
+	@lab/run.sh demo
+
+.PHONY: test
+test: ## build and test everything (TESTS='name...' for some)
+	@lab/run.sh test
+
+.PHONY: shell
+shell: ## a shell in our kernel, with all programs in its PATH
+	@lab/run.sh shell
+
+.PHONY: tree
+tree: deps ## sources in build/tree/TREE (TREE=stock|bare|ours LINUX=6.12.y)
+	@lab/base/tree.sh $(TREE)
+
+.PHONY: kernel
+kernel: deps ## kernel in build/kernel/TREE (CONFIG=fragment builds TREE-fragment)
+	@lab/guest/kernel.sh $(TREE) $(CONFIG)
+
+.PHONY: boot
+boot: kernel ## run CMD='...' in the kernel of TREE (SMP=4 MEM=1024 TIMEOUT=120 APPEND=)
+	@lab/guest/boot.sh $(name)
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build
+
+.PHONY: deps
+deps:
+	@lab/deps.sh

@@ -1,0 +1,139 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# boot.sh KERNEL: boot build/kernel/KERNEL in QEMU under software emulation
+# and run a command in it.
+#
+#   CMD=...      a shell command line; without it, an interactive shell
+#   SMP=4        virtual CPUs
+#   ICOUNT=1     one virtual CPU at a time, and a time stamp counter that counts
+#                its instructions
+#   MEM=1024     MiB of memory, in two nodes when there are two CPUs
+#   TIMEOUT=120  seconds until the guest counts as hung
+#   APPEND=...   further kernel arguments
+#   LOG=NAME     the console goes to build/log/NAME.log
+#
+# Standard output is the command's output, and the exit status is its own;
+# 124 if the guest had to be stopped after TIMEOUT, 125 if it died or the
+# kernel complained on the console, whose lines are then shown.
+set -eu
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/lab/lib.sh"
+
+[ $# = 1 ] || die "usage: [CMD=...] boot.sh KERNEL"
+kernel=$1
+smp=${SMP:-4} mem=${MEM:-1024} timeout=${TIMEOUT:-120}
+image=$build/kernel/$kernel/arch/x86/boot/bzImage
+[ -f "$image" ] || die "$image: no such kernel; make kernel TREE=$kernel makes it"
+number() {
+	case $2 in
+	*[!0-9]* | '' | 0*) die "$1=$2: not a positive number" ;;
+	esac
+}
+number SMP "$smp"
+number MEM "$mem"
+number TIMEOUT "$timeout"
+[ "$smp" -le 64 ] || die "SMP=$smp: the kernel is built for 64 CPUs at most"
+
+# What the lab has built is at hand in the guest.
+programs() {
+	for dir in "$build/samples" "$build"/selftests/*/; do
+		[ ! -d "$dir" ] || printf "%s:" "${dir%/}"
+	done
+}
+shell="command -v bash >/dev/null && exec bash -i; exec sh -i"
+
+mkdir -p "$build/log" "$build/run"
+run=$(mktemp -d "$build/run/XXXXXX")
+log=$build/log/${LOG:-boot-$kernel}.log
+qemu=
+clean_up() {
+	[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || :
+	rm -rf "$run"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+{
+	echo "PATH='$(programs)'\$PATH"
+	printf '%s\n' "${CMD:-$shell}"
+} >"$run/command"
+printf '%s\n' "$PWD" >"$run/directory"
+: >"$run/console"
+if [ -t 1 ]; then
+	stty size <&1 >"$run/terminal"
+fi
+if [ -z "${CMD:-}" ]; then
+	[ -t 0 ] && [ -t 1 ] ||
+		die "a shell needs a terminal; CMD='...' runs a command without one"
+	: >"$run/interactive"
+fi
+
+# A value in QEMU's options ends at a comma, unless it is doubled.
+quote() {
+	printf '%s' "$1" | sed 's/,/,,/g'
+}
+
+accel='-accel tcg,thread=multi'
+[ -z "${ICOUNT:-}" ] ||
+	accel='-accel tcg,thread=single -icount shift=0,sleep=off -rtc clock=vm'
+# shellcheck disable=SC2086
+set -- -M q35 $accel -cpu max -m "$mem" \
+	-nodefaults -no-user-config -display none -no-reboot
+# A socket must not span nodes.
+if [ "$smp" -ge 2 ]; then
+	half=$((smp / 2))
+	sockets=$smp
+	[ $((half * 2)) != "$smp" ] || sockets=2
+	set -- "$@" -smp "$smp,sockets=$sockets,cores=$((smp / sockets))" \
+		-object "memory-backend-ram,id=m0,size=$((mem / 2))M" \
+		-object "memory-backend-ram,id=m1,size=$((mem - mem / 2))M" \
+		-numa "node,memdev=m0,cpus=0-$((half - 1))" \
+		-numa "node,memdev=m1,cpus=$half-$((smp - 1))"
+fi
+set -- "$@" -kernel "$image" \
+	-serial "file:$run/console" \
+	-device virtio-serial-pci -chardev stdio,id=out,signal=off \
+	-device virtconsole,chardev=out \
+	-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
+	-device virtio-9p-pci,fsdev=root,mount_tag=root \
+	-fsdev "local,id=lab,path=$(quote "$run"),security_model=none" \
+	-device virtio-9p-pci,fsdev=lab,mount_tag=lab \
+	-append "console=ttyS0 tsc=reliable lpj=4000000 oops=panic panic=-1 kunit.enable=0 \
+root=root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=262144 ro \
+init=\"$top/lab/guest/init\" LAB_TERM=$([ -t 1 ] && echo "${TERM:-dumb}" || echo dumb) ${APPEND:-}"
+
+status=0
+if [ -e "$run/interactive" ]; then
+	qemu-system-x86_64 "$@" || status=$?
+else
+	timeout -k 5 "$timeout" qemu-system-x86_64 "$@" </dev/null &
+	qemu=$!
+	wait "$qemu" || status=$?
+	qemu=
+fi
+tr -d '\r' <"$run/console" >"$log"
+
+complain() {
+	printf '%s\n' "$1" "the whole console is in $log" >&2
+}
+
+# What a kernel says when something in it has gone wrong.
+trouble='WARNING:|BUG:|Oops|Call Trace|Kernel panic|rcu: INFO|rcu_.*stall|blocked for more than|soft lockup|possible circular locking|possible recursive locking|INFO: .*suspicious|KTAP.*not ok'
+if grep -nE "$trouble" "$log" >"$run/trouble"; then
+	n=$(head -n 1 "$run/trouble" | cut -d : -f 1)
+	tail -n "+$n" "$log" | head -n 40 >&2
+	complain "the kernel complained on its console, from line $n on (shown above);"
+	exit 125
+fi
+if [ "$status" = 124 ] || [ "$status" = 137 ]; then
+	tail -n 20 "$log" >&2
+	complain "the guest had not finished after $timeout s (TIMEOUT=) and was stopped; its last lines are above;"
+	exit 124
+fi
+if [ "$status" != 0 ] || [ ! -s "$run/status" ]; then
+	tail -n 20 "$log" >&2
+	complain "the guest ended without the command's status (QEMU: $status); its last lines are above;"
+	exit 125
+fi
+exit "$(cat "$run/status")"

@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# programs.sh samples|selftests|bare_test...: build programs for the guest on
+# the host, against the headers of the ours tree:
+#
+#   samples     samples/rseq, into build/samples
+#   selftests   the overlay's kselftests, by their own Makefiles, into
+#               build/selftests/DIRECTORY
+#   bare_test   what the bare kernel is asked, into build/bare_test
+#
+# Nothing is written to the tree.
+set -eu
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/lab/lib.sh"
+
+tree=$build/tree/ours
+object=$build/kernel/ours
+
+headers() {
+	logged headers make -C "$tree" O="$object" ARCH=x86_64 headers
+}
+
+samples() {
+	[ -f "$tree/samples/rseq/Makefile" ] ||
+		die "samples/rseq/Makefile: there are no samples to build"
+	step "build samples/rseq"
+	mkdir -p "$build/samples"
+	logged samples make -C "$top/samples/rseq" OUTPUT="$build/samples" \
+		CPPFLAGS="-isystem $object/usr/include"
+}
+
+selftests() {
+	targets=$(sed -n 's|^tools/testing/selftests/\([^/]*\)/Makefile$|\1|p' \
+		"$tree.manifest")
+	if [ -z "$targets" ]; then
+		rm -rf "$build/selftests"
+		return
+	fi
+	step "build selftests"
+	rm -rf "$build/selftests.new"
+	logged selftests make -C "$tree/tools/testing/selftests" \
+		O="$object" ARCH=x86_64 TARGETS="$(echo "$targets" | tr '\n' ' ')" \
+		FORCE_TARGETS=1 INSTALL_PATH="$build/selftests.new" install
+	rm -rf "$build/selftests"
+	mv "$build/selftests.new" "$build/selftests"
+}
+
+bare_test() {
+	step "build bare_test"
+	mkdir -p "$build/bare_test"
+	for bits in 64 32; do
+		out=$build/bare_test/bare_test
+		[ "$bits" = 64 ] || out=${out}_32
+		logged bare_test gcc "-m$bits" -O2 -Wall -Wextra -pthread \
+			-isystem "$object/usr/include" \
+			-o "$out" "$top/lab/test/bare_test.c"
+	done
+}
+
+lock "$build/programs.lock"
+lock "$tree.lock" -s
+for what; do
+	case $what in
+	samples | selftests | bare_test) ;;
+	*) die "$what: there are samples, selftests and bare_test" ;;
+	esac
+done
+headers
+for what; do
+	"$what"
+done

@@ -1,0 +1,139 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# run.sh: build what is tested and test it; TESTS='name...' runs only these.
+#
+# The lab's own tests (lab/test), the bare kernel, the KUnit results of a boot
+# of ours, then each kselftest program in a guest of its own. One line for each
+# program, its whole output when it failed, and at last `N passed, M failed`.
+# A program that does not complete its plan has failed.
+set -eu
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/lab/lib.sh"
+
+passed=0 failed=0 skipped=0
+results=$build/log/test
+mkdir -p "$results"
+wanted=${TESTS:-}
+matched=
+
+# chosen NAME: is it to be run?
+chosen() {
+	[ -n "$wanted" ] || return 0
+	for name in $wanted; do
+		[ "$name" != "$1" ] || {
+			matched="$matched $1"
+			return 0
+		}
+	done
+	return 1
+}
+
+# any NAME...: is one of these to be run?
+any() {
+	[ -n "$wanted" ] || return 0
+	for name in $wanted; do
+		case " $* " in
+		*" $name "*) return 0 ;;
+		esac
+	done
+	return 1
+}
+
+# tally NAME STATUS FILE: count what a program printed, and say so.
+tally() {
+	counts=$(awk -f "$top/lab/test/count.awk" "$3")
+	wrong=${counts#*;}
+	[ "$wrong" != "$counts" ] || wrong=
+	# shellcheck disable=SC2086
+	set -- "$1" "$2" "$3" ${counts%%;*}
+	# A program must say itself which of its tests failed; one that died
+	# has at least that against it.
+	if [ "$2" != 0 ] && [ "$5" = 0 ]; then
+		wrong="$wrong; exit status $2"
+	fi
+	[ -z "$wrong" ] || set -- "$1" "$2" "$3" "$4" $(($5 + 1)) "$6"
+	passed=$((passed + $4)) failed=$((failed + $5))
+	skipped=$((skipped + $6))
+	verdict="$4 passed, $5 failed"
+	[ "$6" = 0 ] || verdict="$verdict, $6 skipped"
+	step "$1: $verdict${wrong:+ (${wrong# })}"
+	[ "$5" = 0 ] || sed 's/^/    /' "$3"
+}
+
+# program NAME COMMAND...: run a TAP program and count it.
+program() {
+	program=$1
+	shift
+	chosen "$program" || return 0
+	status=0
+	"$@" >"$results/$program.log" 2>&1 || status=$?
+	tally "$program" "$status" "$results/$program.log"
+}
+
+# guest NAME KERNEL COMMAND: the same, in a guest.
+guest() {
+	program "$1" env CMD="$3" LOG="test/$1.console" \
+		TIMEOUT="${TIMEOUT:-$seconds}" "$top/lab/guest/boot.sh" "$2"
+}
+
+seconds=120
+own=$(cd "$top/lab/test" && ls -- *.sh | grep -vxE 'run\.sh|tap\.sh' |
+	sed 's/\.sh$//')
+
+if any bare bare32 check-bare guest source rebuild; then
+	"$top/lab/guest/kernel.sh" bare
+fi
+"$top/lab/guest/kernel.sh" ours
+"$top/lab/guest/programs.sh" selftests bare_test
+
+# The tree without rseq.
+check_bare() {
+	printf 'TAP version 13\n1..1\n'
+	"$top/lab/base/check-bare.sh" "$build/tree/bare" ||
+		printf 'not '
+	printf 'ok 1 no rseq is left in the bare tree\n'
+}
+program check-bare check_bare
+guest bare bare "$build/bare_test/bare_test"
+guest bare32 bare "$build/bare_test/bare_test_32"
+
+# The lab.
+for name in $own; do
+	program "$name" "$top/lab/test/$name.sh"
+done
+
+# KUnit reports on the console while the kernel boots.
+kunit() {
+	CMD=true LOG=test/kunit.console APPEND=kunit.enable=1 \
+		"$top/lab/guest/boot.sh" ours || return
+	sed -n '/^ *KTAP version/,$p' "$build/log/test/kunit.console.log" |
+		grep -E '^ *(KTAP version|1\.\.[0-9]|ok [0-9]|not ok [0-9]|# )'
+}
+if grep -q '^CONFIG_.*_KUNIT_TEST=y' "$build/kernel/ours/.config"; then
+	program kunit kunit
+fi
+
+# The kselftests, each with its directory's own time limit.
+for dir in "$build"/selftests/*/; do
+	dir=${dir%/}
+	[ -f "$dir/../kselftest-list.txt" ] || continue
+	seconds=$(sed -n 's/^timeout=//p' "$dir/settings" 2>/dev/null || :)
+	seconds=${seconds:-120}
+	for name in $(sed -n "s|^${dir##*/}:||p" "$dir/../kselftest-list.txt"); do
+		guest "$name" ours "cd '$dir' && ./$name"
+	done
+done
+
+for name in $wanted; do
+	case " $matched " in
+	*" $name "*) ;;
+	*) die "TESTS=$name: there is no such test; there are check-bare bare bare32 $(
+		echo $own) kunit $(sed 's/.*://' "$build/selftests/kselftest-list.txt" \
+		2>/dev/null | tr '\n' ' ')" ;;
+	esac
+done
+
+verdict="$passed passed, $failed failed"
+[ "$skipped" = 0 ] || verdict="$verdict, $skipped skipped"
+echo "$verdict"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]

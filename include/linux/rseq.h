@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LINUX_RSEQ_H
+#define _LINUX_RSEQ_H
+
+/*
+ * Restartable sequences, as the rest of the kernel sees them.
+ *
+ * The scheduler says that it switches to a thread or moves one to another CPU,
+ * signal delivery says that it is about to build a frame, process lifetime says
+ * fork and exec. All but signal delivery only leave a note; the work is done
+ * once, as the last step before the thread returns to user mode, in
+ * rseq_exit_to_user_mode().
+ *
+ * There are two notes, thread flags that the architecture provides in
+ * <asm/rseq.h>:
+ *
+ *   _TIF_RSEQ_IDS	write the ID fields, then as below
+ *   _TIF_RSEQ_SECTION	see whether a critical section was interrupted
+ *
+ * They are raised for a registered thread only, by the CPU that it runs on or
+ * is being switched to, and lowered by the thread itself before it looks.
+ * _TIF_RSEQ_SECTION may replace _TIF_RSEQ_IDS once struct rseq_state says that
+ * the IDs are right.
+ */
+
+#include <linux/rseq_types.h>
+#include <linux/sched.h>
+
+struct pt_regs;
+struct ksignal;
+
+#ifdef CONFIG_RSEQ
+
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/signal_types.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/rseq.h>
+
+#include <asm/rseq.h>
+#include <asm/syscall.h>
+
+/* The original size of struct rseq. A larger one asks for extended behaviour. */
+#define RSEQ_ORIGINAL_LEN	32
+
+/* In rseq_state::mm_cid, which is otherwise below it: see there. */
+#define RSEQ_IDS_STALE		0x80000000U
+
+/* In rseq_state::cpu_id: nothing was written to the area yet. */
+#define RSEQ_CPU_UNKNOWN	U16_MAX
+
+/**
+ * struct rseq_cpu_ids - the ID fields of a CPU, as they are stored
+ * @cpu_pair:	value of cpu_id_start and cpu_id
+ * @node:	value of node_id, and zeroes for mm_cid to be filled in
+ */
+struct rseq_cpu_ids {
+	u64	cpu_pair;
+	u64	node;
+};
+
+DECLARE_PER_CPU_READ_MOSTLY(struct rseq_cpu_ids, rseq_cpu_ids);
+
+unsigned long rseq_exit_slow(unsigned long ti_work);
+void __rseq_signal_deliver(int sig, struct pt_regs *regs);
+
+/**
+ * rseq_cpu_pair - what cpu_id_start and cpu_id must say on this CPU
+ */
+static __always_inline u64 rseq_cpu_pair(void)
+{
+	return this_cpu_read(rseq_cpu_ids.cpu_pair);
+}
+
+/**
+ * rseq_node_mm_cid - what node_id and mm_cid must say on this CPU
+ * @t:	current
+ */
+static __always_inline u64 rseq_node_mm_cid(struct task_struct *t)
+{
+	/* Little endian: the second field of the pair is the upper half. */
+	return this_cpu_read(rseq_cpu_ids.node) | (u64)task_mm_cid(t) << 32;
+}
+
+/**
+ * rseq_read_section - read rseq_cs
+ * @area:	the registered area of current
+ *
+ * Context: task context; may fault and sleep, unless page faults are disabled.
+ * Return: the address of a descriptor, 0 if there is none, or one that is not
+ * in user space when the area could not be accessed.
+ */
+static __always_inline u64 rseq_read_section(struct rseq __user *area)
+{
+	u64 cs;
+
+	arch_rseq_access_begin();
+	cs = arch_rseq_read_section(&area->rseq_cs);
+	arch_rseq_access_end();
+	return cs;
+}
+
+/**
+ * rseq_write_ids - write the ID fields, whatever they are, and read rseq_cs
+ * @area:		the registered area of current
+ * @cpu_pair:		from rseq_cpu_pair()
+ * @node_mm_cid:	from rseq_node_mm_cid()
+ *
+ * Context, Return: as rseq_read_section().
+ */
+static __always_inline u64
+rseq_write_ids(struct rseq __user *area, u64 cpu_pair, u64 node_mm_cid)
+{
+	u64 cs;
+
+	arch_rseq_access_begin();
+	unsafe_put_user(cpu_pair, (u64 __user *)&area->cpu_id_start, fault);
+	unsafe_put_user(node_mm_cid, (u64 __user *)&area->node_id, fault);
+	cs = arch_rseq_read_section(&area->rseq_cs);
+	arch_rseq_access_end();
+	return cs;
+fault:
+	arch_rseq_access_end();
+	return (u64)-EFAULT;
+}
+
+/**
+ * rseq_exit_to_user_mode - last rseq work before a return to user mode
+ * @ti_work:	thread flags, as read with interrupts disabled after all other
+ *		work was done
+ *
+ * Writes the ID fields and sees to an interrupted critical section, if there is
+ * a note. What can be done with a few instructions and without a page fault is
+ * done here. For the rest interrupts may have to be enabled; then all other
+ * pending work is done again afterwards.
+ *
+ * Context: task context, interrupts disabled on entry and on return.
+ * Return: the thread flags as they are on return.
+ */
+static __always_inline unsigned long
+rseq_exit_to_user_mode(unsigned long ti_work)
+{
+	struct task_struct *t = current;
+	u64 cs;
+
+	if (likely(!(ti_work & _TIF_RSEQ)))
+		return ti_work;
+
+	arch_rseq_lower(t);
+
+	pagefault_disable();
+	if (!(ti_work & _TIF_RSEQ_IDS))
+		cs = rseq_read_section(t->rseq.area);
+	else if (likely(t->rseq.len == RSEQ_ORIGINAL_LEN))
+		cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
+				    rseq_node_mm_cid(t));
+	else
+		cs = -1;
+	pagefault_enable();
+
+	if (unlikely(cs))
+		ti_work = rseq_exit_slow(ti_work);
+	return ti_work;
+}
+
+/**
+ * rseq_signal_deliver - restart a critical section that a signal interrupts
+ * @ksig:	the signal
+ * @regs:	user registers of the current thread, before they are saved in
+ *		the signal frame
+ *
+ * An original registration also gets its ID fields rewritten, so that a
+ * handler sees them right even if the thread had overwritten them.
+ *
+ * Context: task context; may fault and sleep. Raises SIGSEGV when the area or
+ * the descriptor is invalid.
+ */
+static inline void rseq_signal_deliver(struct ksignal *ksig,
+				       struct pt_regs *regs)
+{
+	if (current->rseq.area)
+		__rseq_signal_deliver(ksig->sig, regs);
+}
+
+/**
+ * rseq_sched_switch_to - take note that a thread is about to run
+ * @next:	the thread, with its CPU and mm_cid already assigned
+ *
+ * A thread that gives up its CPU in a system call is not in a critical section,
+ * so nothing is left to do for it if its IDs are still what its area says.
+ *
+ * Context: preemption disabled, or @next is current.
+ */
+static __always_inline void rseq_sched_switch_to(struct task_struct *next)
+{
+	if (!next->rseq.area)
+		return;
+
+	if (next->rseq.mm_cid != (u32)task_mm_cid(next))
+		arch_rseq_raise_ids(next);
+	else if (syscall_get_nr(next, task_pt_regs(next)) == -1)
+		arch_rseq_raise_section(next);
+}
+
+/**
+ * rseq_sched_migrate - take note that a thread changes its CPU
+ * @p:	the thread, registered or not
+ *
+ * Context: @p is not running; its pi_lock or runqueue lock is held.
+ */
+static __always_inline void rseq_sched_migrate(struct task_struct *p)
+{
+	p->rseq.mm_cid |= RSEQ_IDS_STALE;
+}
+
+/**
+ * rseq_reset - forget a registration
+ * @t:	current, or a thread that did not run yet
+ *
+ * The area is not touched.
+ */
+static inline void rseq_reset(struct task_struct *t)
+{
+	guard(preempt)();
+	t->rseq = (struct rseq_state){ .mm_cid = RSEQ_IDS_STALE };
+	/* Last, so that nobody raises a note that nobody would lower. */
+	barrier();
+	arch_rseq_lower(t);
+}
+
+/**
+ * rseq_fork - give a new task its registration
+ * @p:			the child, a copy of current that did not run yet
+ * @clone_flags:	CLONE_* flags
+ *
+ * A child with memory of its own has a copy of the area in it, and goes on with
+ * that. One that shares memory must not share the area.
+ */
+static inline void rseq_fork(struct task_struct *p, u64 clone_flags)
+{
+	if (clone_flags & CLONE_VM)
+		rseq_reset(p);
+	else
+		p->rseq.mm_cid |= RSEQ_IDS_STALE;
+}
+
+/**
+ * rseq_execve - forget the registration: the memory it was in is gone
+ * @t:	current, after the new image was installed
+ */
+static inline void rseq_execve(struct task_struct *t)
+{
+	rseq_reset(t);
+}
+
+#else /* CONFIG_RSEQ */
+
+static __always_inline unsigned long
+rseq_exit_to_user_mode(unsigned long ti_work)
+{
+	return ti_work;
+}
+
+static inline void rseq_signal_deliver(struct ksignal *ksig,
+				       struct pt_regs *regs) { }
+static inline void rseq_sched_switch_to(struct task_struct *next) { }
+static inline void rseq_sched_migrate(struct task_struct *p) { }
+static inline void rseq_fork(struct task_struct *p, u64 clone_flags) { }
+static inline void rseq_execve(struct task_struct *t) { }
+
+#endif /* CONFIG_RSEQ */
+
+#endif /* _LINUX_RSEQ_H */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LINUX_RSEQ_TYPES_H
+#define _LINUX_RSEQ_TYPES_H
+
+#include <linux/types.h>
+
+struct rseq;
+
+#ifdef CONFIG_RSEQ
+/**
+ * struct rseq_state - what the kernel keeps of a thread's registration
+ * @area:	user address of the registered struct rseq, NULL if there is
+ *		none. Was checked to lie in user space. Written by the thread
+ *		itself, with preemption disabled.
+ * @len:	registered length in bytes. Written with @area.
+ * @sig:	registered signature. Written with @area.
+ * @mm_cid:	the concurrency id that was last written to @area, or anything
+ *		with %RSEQ_IDS_STALE set when the IDs have to be written anew.
+ *		Written by the thread itself; the bit is set by the scheduler as
+ *		well, under the runqueue lock or pi_lock, while the thread is
+ *		not running.
+ * @cpu_id:	the CPU that was last written to @area, or
+ *		%RSEQ_CPU_UNKNOWN. Extended registrations only; written by the
+ *		thread itself.
+ * @node_id:	likewise, the node
+ */
+struct rseq_state {
+	struct rseq __user	*area;
+	u32			len;
+	u32			sig;
+	u32			mm_cid;
+	u16			cpu_id;
+	u16			node_id;
+};
+#else
+struct rseq_state { };
+#endif
+
+#endif /* _LINUX_RSEQ_TYPES_H */

@@ -15,10 +15,9 @@
  *	a note? --no--> user mode
  *	  |
  *	lower it
- *	disable page faults			<--- no switch, no migration and
- *	open the area				     no signal can come between
- *	  write the IDs, read rseq_cs		     here ...
- *	close it
+ *	open the area				<--- no switch, no migration and
+ *	  write the IDs, read rseq_cs		     no signal can come between
+ *	close it				     here ...
  *	  |
  *	rseq_cs set? --no--> user mode
  *	  |
@@ -35,15 +34,21 @@
 #include <linux/cpuhotplug.h>
 #include <linux/entry-common.h>
 #include <linux/ptrace.h>
+#include <linux/ratelimit.h>
 #include <linux/rseq.h>
 #include <linux/sched/signal.h>
 #include <linux/syscalls.h>
+#include <linux/tick.h>
 #include <linux/topology.h>
 #include <linux/uaccess.h>
 
 #include "rseq.h"
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/rseq.h>
+
 DEFINE_PER_CPU_READ_MOSTLY(struct rseq_cpu_ids, rseq_cpu_ids);
+DEFINE_STATIC_KEY_FALSE(rseq_observed);
 
 /* The IDs are stored in pairs, so the fields of a pair must be neighbours. */
 static_assert(offsetof(struct rseq, cpu_id) ==
@@ -51,8 +56,8 @@ static_assert(offsetof(struct rseq, cpu_id) ==
 static_assert(offsetof(struct rseq, mm_cid) ==
 	      offsetof(struct rseq, node_id) + sizeof(u32));
 
-static_assert(NR_CPUS <= RSEQ_CPU_UNKNOWN);
-static_assert(MAX_NUMNODES <= U16_MAX + 1);
+static_assert(CONFIG_NR_CPUS <= RSEQ_CPU_UNKNOWN);
+static_assert(NODES_SHIFT <= 16);
 
 static bool rseq_is_extended(const struct rseq_state *state)
 {
@@ -60,53 +65,157 @@ static bool rseq_is_extended(const struct rseq_state *state)
 }
 
 /**
+ * rseq_observe - somebody wants to see when the IDs are written
+ *
+ * Context: may sleep.
+ * Return: 0
+ */
+int rseq_observe(void)
+{
+	static_branch_inc(&rseq_observed);
+	return 0;
+}
+
+/**
+ * rseq_unobserve - undo one rseq_observe()
+ *
+ * Context: may sleep.
+ */
+void rseq_unobserve(void)
+{
+	static_branch_dec(&rseq_observed);
+}
+
+/**
+ * rseq_kill - send SIGSEGV to current, and say why
+ * @verdict:	what was found
+ * @regs:	its user registers
+ * @sig:	the signal that is being delivered, or 0: if that is SIGSEGV
+ *		itself, it cannot be handled or ignored any more
+ *
+ * Context: task context, interrupts enabled.
+ */
+void rseq_kill(enum rseq_verdict verdict, struct pt_regs *regs, int sig)
+{
+	static const char * const why[RSEQ_VERDICTS] = {
+		[RSEQ_BAD_VERSION]	= "version of the descriptor is not 0",
+		[RSEQ_BAD_FLAGS]	= "flags of the descriptor are not 0",
+		[RSEQ_BAD_RANGE]	= "section is not in user space",
+		[RSEQ_BAD_ABORT_IP]	= "abort address not in user space, or in the section",
+		[RSEQ_BAD_SIGNATURE]	= "no signature before the abort address",
+		[RSEQ_BAD_DESCRIPTOR]	= "descriptor is not in user space",
+		[RSEQ_BAD_IDS]		= "an ID field was changed by user space",
+		[RSEQ_BAD_SYSCALL]	= "system call in a critical section",
+		[RSEQ_FAULT_AREA]	= "registered area cannot be accessed",
+		[RSEQ_FAULT_DESCRIPTOR]	= "descriptor cannot be read",
+		[RSEQ_FAULT_SIGNATURE]	= "memory before the abort address cannot be read",
+	};
+	struct rseq __user *area = current->rseq.area;
+	u64 cs = 0;
+
+	/* It dies already, and that may be why memory was not there. */
+	if (fatal_signal_pending(current))
+		return;
+
+	if (get_user(cs, &area->rseq_cs))
+		cs = 0;
+	rseq_count(RSEQ_EVENT_KILL);
+	if (show_unhandled_signals)
+		pr_info_ratelimited("rseq: %s[%d] killed: %s (area %lx descriptor %llx ip %lx)\n",
+				    current->comm, task_pid_nr(current), why[verdict],
+				    (unsigned long)area, cs, instruction_pointer(regs));
+	force_sigsegv(sig);
+}
+
+/**
+ * rseq_inspect - read and judge the descriptor of an armed critical section
+ * @t:		current
+ * @ip:		its user instruction pointer
+ * @address:	what its rseq_cs says; any value
+ * @cs:		the descriptor, filled in unless it cannot be read
+ *
+ * Context: task context; may fault and sleep, unless page faults are disabled.
+ * Return: the verdict; nothing has changed.
+ */
+static enum rseq_verdict rseq_inspect(struct task_struct *t, unsigned long ip,
+				      u64 address, struct rseq_cs *cs)
+{
+	u64 limit = TASK_SIZE;
+	u32 found = 0;
+
+	if (address == (u64)-EFAULT)
+		return RSEQ_FAULT_AREA;
+	if (address >= limit)
+		return RSEQ_BAD_DESCRIPTOR;
+	if (copy_from_user(cs, (void __user *)(unsigned long)address,
+			   sizeof(*cs)))
+		return RSEQ_FAULT_DESCRIPTOR;
+	if (rseq_abort_ip_valid(cs->abort_ip, limit)) {
+		unsigned long sig = cs->abort_ip - sizeof(u32);
+
+		if (get_user(found, (u32 __user *)sig))
+			return RSEQ_FAULT_SIGNATURE;
+	}
+
+	return rseq_judge(cs, ip, limit, found, t->rseq.sig);
+}
+
+static const char *rseq_cause(enum rseq_event cause)
+{
+	switch (cause) {
+	case RSEQ_EVENT_ABORT_SIGNAL:
+		return "signal";
+	case RSEQ_EVENT_ABORT_MIGRATE:
+		return "migration";
+	default:
+		return "preemption";
+	}
+}
+
+/**
  * rseq_restart - restart an armed critical section, or disarm it
  * @t:		current
  * @regs:	its user registers
  * @address:	what its rseq_cs says; any value
+ * @cause:	what to count an abort as
  *
- * Context: task context; may fault and sleep, unless page faults are disabled.
- * Return: 0, -EFAULT if memory could not be accessed (nothing has changed
- * then), -EINVAL if the descriptor is invalid.
+ * Context: as rseq_inspect().
+ * Return: the verdict. Nothing has changed if it is that the thread cannot
+ * go on.
  */
-static int rseq_restart(struct task_struct *t, struct pt_regs *regs,
-			u64 address)
+static enum rseq_verdict rseq_restart(struct task_struct *t,
+				      struct pt_regs *regs, u64 address,
+				      enum rseq_event cause)
 {
+	unsigned long ip = instruction_pointer(regs);
 	enum rseq_verdict verdict;
-	u64 limit = TASK_SIZE;
 	struct rseq_cs cs;
-	u32 found = 0;
 
-	if (address >= limit)
-		return -EINVAL;
-	if (copy_from_user(&cs, (void __user *)(unsigned long)address,
-			   sizeof(cs)))
-		return -EFAULT;
-	if (rseq_abort_ip_valid(cs.abort_ip, limit)) {
-		unsigned long sig = cs.abort_ip - sizeof(u32);
-
-		if (get_user(found, (u32 __user *)sig))
-			return -EFAULT;
-	}
-
-	verdict = rseq_judge(&cs, instruction_pointer(regs), limit, found,
-			     t->rseq.sig);
-	if (verdict != RSEQ_CLEAR && verdict != RSEQ_ABORT)
-		return -EINVAL;
+	verdict = rseq_inspect(t, ip, address, &cs);
+	if (rseq_failed(verdict))
+		return verdict;
 
 	if (put_user(0ULL, &t->rseq.area->rseq_cs))
-		return -EFAULT;
-	if (verdict == RSEQ_ABORT)
+		return RSEQ_FAULT_AREA;
+
+	if (verdict == RSEQ_CLEAR) {
+		rseq_count(RSEQ_EVENT_CLEAR);
+	} else {
+		rseq_count(cause);
+		trace_rseq_ip_fixup(ip, address, &cs, rseq_cause(cause));
 		instruction_pointer_set(regs, cs.abort_ip);
-	return 0;
+	}
+	return verdict;
 }
 
 /*
  * Extended registration: write the IDs and read rseq_cs. What is there must be
- * what the kernel wrote last, as @old says, unless it never did.
+ * what the kernel wrote last, as @old says, unless it never did. Once that has
+ * been seen to be so it is not asked again: a fault may come when half of the
+ * IDs are written.
  */
-static int rseq_replace_ids(const struct rseq_state *old, u64 cpu_pair,
-			    u64 node_mm_cid, u64 *cs)
+static enum rseq_verdict rseq_replace_ids(struct rseq_state *old, u64 cpu_pair,
+					  u64 node_mm_cid, u64 *cs)
 {
 	struct rseq __user *area = old->area;
 	u32 cpu_id_start, cpu_id, node_id, mm_cid;
@@ -119,20 +228,21 @@ static int rseq_replace_ids(const struct rseq_state *old, u64 cpu_pair,
 		unsafe_get_user(mm_cid, &area->mm_cid, fault);
 		if (cpu_id_start != old->cpu_id || cpu_id != old->cpu_id ||
 		    node_id != old->node_id ||
-		    mm_cid != (old->mm_cid & ~RSEQ_IDS_STALE))
+		    mm_cid != (old->mm_cid & ~RSEQ_IDS_MASK))
 			goto changed;
+		old->cpu_id = RSEQ_CPU_UNKNOWN;
 	}
 	unsafe_put_user(cpu_pair, (u64 __user *)&area->cpu_id_start, fault);
 	unsafe_put_user(node_mm_cid, (u64 __user *)&area->node_id, fault);
 	*cs = arch_rseq_read_section(&area->rseq_cs);
 	arch_rseq_access_end();
-	return 0;
+	return RSEQ_CLEAR;
 changed:
 	arch_rseq_access_end();
-	return -EINVAL;
+	return RSEQ_BAD_IDS;
 fault:
 	arch_rseq_access_end();
-	return -EFAULT;
+	return RSEQ_FAULT_AREA;
 }
 
 /**
@@ -141,12 +251,14 @@ fault:
  * @ids:		write the IDs?
  * @cpu_pair:		the IDs to write
  * @node_mm_cid:	likewise
+ * @cause:		what to count an abort as
  */
 struct rseq_exit {
 	struct rseq_state	old;
 	bool			ids;
 	u64			cpu_pair;
 	u64			node_mm_cid;
+	enum rseq_event		cause;
 };
 
 /*
@@ -161,7 +273,10 @@ static void rseq_exit_prepare(struct rseq_exit *exit, struct task_struct *t,
 	exit->ids = ids;
 	exit->cpu_pair = rseq_cpu_pair();
 	exit->node_mm_cid = rseq_node_mm_cid(t);
+	exit->cause = t->rseq.mm_cid & RSEQ_IDS_MIGRATED ?
+		RSEQ_EVENT_ABORT_MIGRATE : RSEQ_EVENT_ABORT_PREEMPT;
 
+	t->rseq.mm_cid &= ~RSEQ_IDS_MIGRATED;
 	if (ids && rseq_is_extended(&t->rseq)) {
 		t->rseq.cpu_id = lower_32_bits(exit->cpu_pair);
 		t->rseq.node_id = lower_32_bits(exit->node_mm_cid);
@@ -170,8 +285,20 @@ static void rseq_exit_prepare(struct rseq_exit *exit, struct task_struct *t,
 	arch_rseq_lower(t);
 }
 
-/* Do it. After an error this can be called again. */
-static int rseq_exit_try(struct rseq_exit *exit, struct task_struct *t)
+/*
+ * After a failure it is not known what the area says. The thread may have a
+ * handler for SIGSEGV and go on; its IDs are written at the next switch.
+ */
+static void rseq_forget_ids(struct task_struct *t)
+{
+	guard(preempt)();
+	t->rseq.cpu_id = RSEQ_CPU_UNKNOWN;
+	t->rseq.mm_cid |= RSEQ_IDS_STALE;
+}
+
+/* Do it. When memory was not there this can be called again. */
+static enum rseq_verdict rseq_exit_try(struct rseq_exit *exit,
+				       struct task_struct *t)
 {
 	u64 cs;
 
@@ -181,16 +308,23 @@ static int rseq_exit_try(struct rseq_exit *exit, struct task_struct *t)
 		cs = rseq_write_ids(t->rseq.area, exit->cpu_pair,
 				    exit->node_mm_cid);
 	} else {
-		int ret = rseq_replace_ids(&exit->old, exit->cpu_pair,
-					   exit->node_mm_cid, &cs);
+		enum rseq_verdict verdict;
 
-		if (ret)
-			return ret;
-		/* Another call must not expect the old ones. */
+		verdict = rseq_replace_ids(&exit->old, exit->cpu_pair,
+					   exit->node_mm_cid, &cs);
+		if (rseq_failed(verdict))
+			return verdict;
+	}
+
+	if (exit->ids && cs != (u64)-EFAULT) {
+		rseq_count(RSEQ_EVENT_IDS);
+		trace_rseq_update(exit->cpu_pair, exit->node_mm_cid);
 		exit->ids = false;
 	}
 
-	return cs ? rseq_restart(t, task_pt_regs(t), cs) : 0;
+	if (!cs)
+		return RSEQ_CLEAR;
+	return rseq_restart(t, task_pt_regs(t), cs, exit->cause);
 }
 
 /**
@@ -198,26 +332,36 @@ static int rseq_exit_try(struct rseq_exit *exit, struct task_struct *t)
  * @ti_work:	thread flags, with one of %_TIF_RSEQ set
  *
  * See rseq_exit_to_user_mode().
+ *
+ * Return: the thread flags as they are on return, but for %_TIF_RSEQ.
  */
 unsigned long rseq_exit_slow(unsigned long ti_work)
 {
 	struct task_struct *t = current;
+	enum rseq_verdict verdict;
 	struct rseq_exit exit;
-	int ret;
 
 	do {
 		rseq_exit_prepare(&exit, t, ti_work & _TIF_RSEQ_IDS);
+		rseq_count(RSEQ_EVENT_EXIT);
 
 		pagefault_disable();
-		ret = rseq_exit_try(&exit, t);
+		verdict = rseq_exit_try(&exit, t);
 		pagefault_enable();
-		if (!ret)
+		if (!rseq_failed(verdict))
 			break;
 
 		local_irq_enable_exit_to_user(ti_work);
-		if (rseq_exit_try(&exit, t))
-			force_sig(SIGSEGV);
+		if (verdict >= RSEQ_FAULT_AREA) {
+			rseq_count(RSEQ_EVENT_FAULT);
+			verdict = rseq_exit_try(&exit, t);
+		}
+		if (rseq_failed(verdict)) {
+			rseq_forget_ids(t);
+			rseq_kill(verdict, task_pt_regs(t), 0);
+		}
 		local_irq_disable_exit_to_user();
+		tick_nohz_user_enter_prepare();
 
 		ti_work = read_thread_flags();
 		if (ti_work & EXIT_TO_USER_MODE_WORK)
@@ -229,26 +373,92 @@ unsigned long rseq_exit_slow(unsigned long ti_work)
 }
 
 /**
+ * rseq_ids_written - tell whom it concerns that signal delivery wrote the IDs
+ * @t:	current
+ */
+void rseq_ids_written(struct task_struct *t)
+{
+	rseq_count(RSEQ_EVENT_IDS);
+	trace_rseq_update(rseq_cpu_pair(), rseq_node_mm_cid(t));
+}
+
+/**
  * __rseq_signal_deliver - restart a critical section that a signal interrupts
  * @sig:	signal number
- * @regs:	user registers of current, which has a registration
+ * @regs:	user registers of current
+ * @address:	what its rseq_cs says, not 0
  *
- * See rseq_signal_deliver(). If the thread is migrated here, the IDs that this
- * writes are wrong, and are put right when it returns to user mode.
+ * See rseq_signal_deliver().
  */
-void __rseq_signal_deliver(int sig, struct pt_regs *regs)
+void __rseq_signal_deliver(int sig, struct pt_regs *regs, u64 address)
 {
-	struct task_struct *t = current;
-	u64 cs;
+	enum rseq_verdict verdict;
 
-	if (rseq_is_extended(&t->rseq))
-		cs = rseq_read_section(t->rseq.area);
-	else
-		cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
-				    rseq_node_mm_cid(t));
+	verdict = rseq_restart(current, regs, address, RSEQ_EVENT_ABORT_SIGNAL);
+	if (rseq_failed(verdict))
+		rseq_kill(verdict, regs, sig);
+}
 
-	if (unlikely(cs) && rseq_restart(t, regs, cs))
-		force_sigsegv(sig);
+/**
+ * rseq_check_syscall - what debugging checks at a system call
+ * @t:		current, which has a registration
+ * @regs:	its user registers
+ *
+ * Context: task context; may fault and sleep.
+ * Return: the verdict, nothing has changed.
+ */
+enum rseq_verdict rseq_check_syscall(struct task_struct *t,
+				     struct pt_regs *regs)
+{
+	u64 address = rseq_read_section(t->rseq.area);
+	enum rseq_verdict verdict;
+	struct rseq_cs cs;
+
+	if (!address)
+		return RSEQ_CLEAR;
+	/* The last byte of the instruction that made the call. */
+	verdict = rseq_inspect(t, instruction_pointer(regs) - 1, address, &cs);
+	return verdict == RSEQ_ABORT ? RSEQ_BAD_SYSCALL : verdict;
+}
+
+/**
+ * rseq_membarrier_ipi - restart the critical section of the thread on this CPU
+ * @caller:	the thread that asked for the membarrier, which is left alone
+ *
+ * A thread that is in the kernel just now takes note as well: it may have got
+ * there by an interrupt or a page fault in a critical section.
+ *
+ * Context: interrupt.
+ */
+void rseq_membarrier_ipi(void *caller)
+{
+	/* What the caller wrote is seen by the section when it restarts. */
+	smp_mb();
+
+	if (current != caller && current->rseq.area)
+		rseq_raise(current);
+}
+
+/**
+ * rseq_ptrace_get - PTRACE_GET_RSEQ_CONFIGURATION
+ * @t:		the tracee, stopped
+ * @size:	size of what @data points to, in bytes
+ * @data:	a struct ptrace_rseq_configuration of the tracer
+ *
+ * Return: the full size of the structure, or -EFAULT.
+ */
+long rseq_ptrace_get(struct task_struct *t, unsigned long size,
+		     void __user *data)
+{
+	struct ptrace_rseq_configuration conf = {
+		.rseq_abi_pointer	= (unsigned long)t->rseq.area,
+		.rseq_abi_size		= t->rseq.len,
+		.signature		= t->rseq.sig,
+	};
+
+	if (copy_to_user(data, &conf, min(size, sizeof(conf))))
+		return -EFAULT;
+	return sizeof(conf);
 }
 
 static int rseq_register(struct rseq __user *area, u32 len, u32 sig)
@@ -297,17 +507,18 @@ static int rseq_unregister(struct rseq __user *area, u32 len, u32 sig)
 	if (state->sig != sig)
 		return -EPERM;
 
-	arch_rseq_access_begin();
+	if (!user_access_begin(area, len))
+		return -EFAULT;
 	unsafe_put_user(0, &area->cpu_id_start, fault);
 	unsafe_put_user(RSEQ_CPU_ID_UNINITIALIZED, &area->cpu_id, fault);
 	unsafe_put_user(0, &area->node_id, fault);
 	unsafe_put_user(0, &area->mm_cid, fault);
-	arch_rseq_access_end();
+	user_access_end();
 
 	rseq_reset(current);
 	return 0;
 fault:
-	arch_rseq_access_end();
+	user_access_end();
 	return -EFAULT;
 }
 
@@ -342,7 +553,7 @@ static int rseq_cpu_online(unsigned int cpu)
 {
 	per_cpu(rseq_cpu_ids, cpu) = (struct rseq_cpu_ids){
 		.cpu_pair	= (u64)cpu << 32 | cpu,
-		.node		= (u32)cpu_to_node(cpu),
+		.node		= max(cpu_to_node(cpu), 0),
 	};
 	return 0;
 }
@@ -353,6 +564,9 @@ static int __init rseq_init(void)
 	int ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "rseq:online",
 				    rseq_cpu_online, NULL);
 
-	return ret < 0 ? ret : 0;
+	/* Without it every thread would be told that it runs on CPU 0. */
+	if (ret < 0)
+		panic("rseq: cannot set up the IDs of CPUs: %d\n", ret);
+	return 0;
 }
 early_initcall(rseq_init);

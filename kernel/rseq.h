@@ -4,19 +4,28 @@
 
 /* Private to kernel/rseq*.c. */
 
+#include <linux/percpu.h>
+#include <linux/rseq.h>
 #include <linux/types.h>
-#include <uapi/linux/rseq.h>
 
 /**
- * enum rseq_verdict - what to do with an armed critical section
- * @RSEQ_CLEAR:		the thread is outside of it: disarm it
- * @RSEQ_ABORT:		the thread is inside: disarm it, go to the abort address
- * @RSEQ_BAD_VERSION:	from here on, the descriptor is invalid: @version
+ * enum rseq_verdict - what was found, and is to be done, about a thread
+ * @RSEQ_CLEAR:		outside of its critical section: disarm it
+ * @RSEQ_ABORT:		inside: disarm it, go to the abort address
+ * @RSEQ_BAD_VERSION:	from here on, the thread cannot go on: @version
  * @RSEQ_BAD_FLAGS:	@flags
  * @RSEQ_BAD_RANGE:	the section does not lie in user space
  * @RSEQ_BAD_ABORT_IP:	the abort address is not in user space, or is inside
  *			the section
  * @RSEQ_BAD_SIGNATURE:	the abort address lacks the registered signature
+ * @RSEQ_BAD_DESCRIPTOR: rseq_cs is not an address in user space
+ * @RSEQ_BAD_IDS:	user space changed an ID field
+ * @RSEQ_BAD_SYSCALL:	a system call inside of a critical section
+ * @RSEQ_FAULT_AREA:	the area cannot be read or written. This one and those
+ *			that follow may go away when page faults are enabled.
+ * @RSEQ_FAULT_DESCRIPTOR: the descriptor cannot be read
+ * @RSEQ_FAULT_SIGNATURE: the memory before the abort address cannot be read
+ * @RSEQ_VERDICTS:	how many there are
  */
 enum rseq_verdict {
 	RSEQ_CLEAR,
@@ -26,12 +35,32 @@ enum rseq_verdict {
 	RSEQ_BAD_RANGE,
 	RSEQ_BAD_ABORT_IP,
 	RSEQ_BAD_SIGNATURE,
+	RSEQ_BAD_DESCRIPTOR,
+	RSEQ_BAD_IDS,
+	RSEQ_BAD_SYSCALL,
+	RSEQ_FAULT_AREA,
+	RSEQ_FAULT_DESCRIPTOR,
+	RSEQ_FAULT_SIGNATURE,
+	RSEQ_VERDICTS,
 };
+
+/**
+ * rseq_failed - does a verdict mean that the thread cannot go on?
+ * @verdict:	the verdict
+ *
+ * Return: true if it does.
+ */
+static inline bool rseq_failed(enum rseq_verdict verdict)
+{
+	return verdict > RSEQ_ABORT;
+}
 
 /**
  * rseq_abort_ip_valid - can there be a signature before an abort address?
  * @abort_ip:	the abort address
  * @limit:	first address above user space
+ *
+ * Return: true if there can.
  */
 static inline bool rseq_abort_ip_valid(u64 abort_ip, u64 limit)
 {
@@ -52,6 +81,7 @@ static inline bool rseq_abort_ip_valid(u64 abort_ip, u64 limit)
  * when that happens within the section.
  *
  * Context: any; no side effects.
+ * Return: the verdict.
  */
 static inline enum rseq_verdict
 rseq_judge(const struct rseq_cs *cs, u64 ip, u64 limit, u32 found, u32 sig)
@@ -75,5 +105,50 @@ rseq_judge(const struct rseq_cs *cs, u64 ip, u64 limit, u32 found, u32 sig)
 		return RSEQ_ABORT;
 	return RSEQ_CLEAR;
 }
+
+/**
+ * enum rseq_event - what is counted, with CONFIG_RSEQ_STATS
+ * @RSEQ_EVENT_EXIT:		returns to user mode with something to do
+ * @RSEQ_EVENT_IDS:		ID fields written
+ * @RSEQ_EVENT_CLEAR:		critical section left behind and disarmed
+ * @RSEQ_EVENT_ABORT_PREEMPT:	critical section restarted after preemption
+ * @RSEQ_EVENT_ABORT_MIGRATE:	... after migration
+ * @RSEQ_EVENT_ABORT_SIGNAL:	... before signal delivery
+ * @RSEQ_EVENT_FAULT:		work done again with page faults enabled
+ * @RSEQ_EVENT_KILL:		SIGSEGV sent
+ * @RSEQ_EVENTS:		how many there are
+ */
+enum rseq_event {
+	RSEQ_EVENT_EXIT,
+	RSEQ_EVENT_IDS,
+	RSEQ_EVENT_CLEAR,
+	RSEQ_EVENT_ABORT_PREEMPT,
+	RSEQ_EVENT_ABORT_MIGRATE,
+	RSEQ_EVENT_ABORT_SIGNAL,
+	RSEQ_EVENT_FAULT,
+	RSEQ_EVENT_KILL,
+	RSEQ_EVENTS,
+};
+
+#ifdef CONFIG_RSEQ_STATS
+DECLARE_PER_CPU(unsigned long [RSEQ_EVENTS], rseq_stats);
+
+/**
+ * rseq_count - count an event
+ * @event:	the event
+ *
+ * Context: any.
+ */
+static inline void rseq_count(enum rseq_event event)
+{
+	this_cpu_inc(rseq_stats[event]);
+}
+#else
+static inline void rseq_count(enum rseq_event event) { }
+#endif
+
+enum rseq_verdict rseq_check_syscall(struct task_struct *t,
+				     struct pt_regs *regs);
+void rseq_kill(enum rseq_verdict verdict, struct pt_regs *regs, int sig);
 
 #endif /* _KERNEL_RSEQ_H */

@@ -18,7 +18,8 @@
  *   _TIF_RSEQ_SECTION	see whether a critical section was interrupted
  *
  * They are raised for a registered thread only, by the CPU that it runs on or
- * is being switched to, and lowered by the thread itself before it looks.
+ * is being switched to, with preemption disabled, and lowered by the thread
+ * itself before it looks.
  * _TIF_RSEQ_SECTION may replace _TIF_RSEQ_IDS once struct rseq_state says that
  * the IDs are right.
  */
@@ -31,8 +32,10 @@ struct ksignal;
 
 #ifdef CONFIG_RSEQ
 
+#include <linux/jump_label.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
+#include <linux/sched/task_stack.h>
 #include <linux/signal_types.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/rseq.h>
@@ -43,8 +46,13 @@ struct ksignal;
 /* The original size of struct rseq. A larger one asks for extended behaviour. */
 #define RSEQ_ORIGINAL_LEN	32
 
-/* In rseq_state::mm_cid, which is otherwise below it: see there. */
+/*
+ * In rseq_state::mm_cid, which is otherwise below them. The second one is only
+ * there to tell what caused an abort.
+ */
 #define RSEQ_IDS_STALE		0x80000000U
+#define RSEQ_IDS_MIGRATED	0x40000000U
+#define RSEQ_IDS_MASK		(RSEQ_IDS_STALE | RSEQ_IDS_MIGRATED)
 
 /* In rseq_state::cpu_id: nothing was written to the area yet. */
 #define RSEQ_CPU_UNKNOWN	U16_MAX
@@ -61,11 +69,22 @@ struct rseq_cpu_ids {
 
 DECLARE_PER_CPU_READ_MOSTLY(struct rseq_cpu_ids, rseq_cpu_ids);
 
+/* Enabled while somebody wants to see when the IDs are written. */
+DECLARE_STATIC_KEY_FALSE(rseq_observed);
+
 unsigned long rseq_exit_slow(unsigned long ti_work);
-void __rseq_signal_deliver(int sig, struct pt_regs *regs);
+void __rseq_signal_deliver(int sig, struct pt_regs *regs, u64 address);
+void rseq_ids_written(struct task_struct *t);
+void rseq_debug_fork(struct task_struct *p);
+void rseq_syscall_exit(struct pt_regs *regs);
+void rseq_membarrier_ipi(void *caller);
+long rseq_ptrace_get(struct task_struct *t, unsigned long size,
+		     void __user *data);
 
 /**
  * rseq_cpu_pair - what cpu_id_start and cpu_id must say on this CPU
+ *
+ * Return: the value of both, as one.
  */
 static __always_inline u64 rseq_cpu_pair(void)
 {
@@ -75,6 +94,8 @@ static __always_inline u64 rseq_cpu_pair(void)
 /**
  * rseq_node_mm_cid - what node_id and mm_cid must say on this CPU
  * @t:	current
+ *
+ * Return: the value of both, as one.
  */
 static __always_inline u64 rseq_node_mm_cid(struct task_struct *t)
 {
@@ -106,7 +127,8 @@ static __always_inline u64 rseq_read_section(struct rseq __user *area)
  * @cpu_pair:		from rseq_cpu_pair()
  * @node_mm_cid:	from rseq_node_mm_cid()
  *
- * Context, Return: as rseq_read_section().
+ * Context: as rseq_read_section().
+ * Return: as rseq_read_section().
  */
 static __always_inline u64
 rseq_write_ids(struct rseq __user *area, u64 cpu_pair, u64 node_mm_cid)
@@ -134,8 +156,9 @@ fault:
  * done here. For the rest interrupts may have to be enabled; then all other
  * pending work is done again afterwards.
  *
- * Context: task context, interrupts disabled on entry and on return.
- * Return: the thread flags as they are on return.
+ * Context: task context, interrupts disabled on entry and on return. That also
+ * keeps a page fault from being handled.
+ * Return: the thread flags as they are on return, but for %_TIF_RSEQ.
  */
 static __always_inline unsigned long
 rseq_exit_to_user_mode(unsigned long ti_work)
@@ -148,15 +171,16 @@ rseq_exit_to_user_mode(unsigned long ti_work)
 
 	arch_rseq_lower(t);
 
-	pagefault_disable();
-	if (!(ti_work & _TIF_RSEQ_IDS))
+	if (IS_ENABLED(CONFIG_RSEQ_STATS))
+		cs = -1;
+	else if (!(ti_work & _TIF_RSEQ_IDS))
 		cs = rseq_read_section(t->rseq.area);
-	else if (likely(t->rseq.len == RSEQ_ORIGINAL_LEN))
+	else if (likely(t->rseq.len == RSEQ_ORIGINAL_LEN) &&
+		 !static_branch_unlikely(&rseq_observed))
 		cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
 				    rseq_node_mm_cid(t));
 	else
 		cs = -1;
-	pagefault_enable();
 
 	if (unlikely(cs))
 		ti_work = rseq_exit_slow(ti_work);
@@ -170,16 +194,48 @@ rseq_exit_to_user_mode(unsigned long ti_work)
  *		the signal frame
  *
  * An original registration also gets its ID fields rewritten, so that a
- * handler sees them right even if the thread had overwritten them.
+ * handler sees them right even if the thread had overwritten them. If the
+ * thread is migrated here, what this writes is wrong, and is put right when it
+ * returns to user mode.
  *
  * Context: task context; may fault and sleep. Raises SIGSEGV when the area or
  * the descriptor is invalid.
  */
-static inline void rseq_signal_deliver(struct ksignal *ksig,
-				       struct pt_regs *regs)
+static __always_inline void rseq_signal_deliver(struct ksignal *ksig,
+						struct pt_regs *regs)
 {
-	if (current->rseq.area)
-		__rseq_signal_deliver(ksig->sig, regs);
+	struct task_struct *t = current;
+	u64 cs;
+
+	if (!t->rseq.area)
+		return;
+
+	if (t->rseq.len != RSEQ_ORIGINAL_LEN) {
+		cs = rseq_read_section(t->rseq.area);
+	} else {
+		cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
+				    rseq_node_mm_cid(t));
+		if (IS_ENABLED(CONFIG_RSEQ_STATS) ||
+		    static_branch_unlikely(&rseq_observed))
+			rseq_ids_written(t);
+	}
+
+	if (unlikely(cs))
+		__rseq_signal_deliver(ksig->sig, regs, cs);
+}
+
+/**
+ * rseq_raise - take note that the critical section of a thread must restart
+ * @t:	the thread, which has a registration
+ *
+ * Context: preemption disabled.
+ */
+static __always_inline void rseq_raise(struct task_struct *t)
+{
+	if (t->rseq.mm_cid != (u32)task_mm_cid(t))
+		arch_rseq_raise_ids(t);
+	else
+		arch_rseq_raise_section(t);
 }
 
 /**
@@ -189,7 +245,7 @@ static inline void rseq_signal_deliver(struct ksignal *ksig,
  * A thread that gives up its CPU in a system call is not in a critical section,
  * so nothing is left to do for it if its IDs are still what its area says.
  *
- * Context: preemption disabled, or @next is current.
+ * Context: preemption disabled; @next is current or not running.
  */
 static __always_inline void rseq_sched_switch_to(struct task_struct *next)
 {
@@ -210,7 +266,7 @@ static __always_inline void rseq_sched_switch_to(struct task_struct *next)
  */
 static __always_inline void rseq_sched_migrate(struct task_struct *p)
 {
-	p->rseq.mm_cid |= RSEQ_IDS_STALE;
+	p->rseq.mm_cid |= RSEQ_IDS_STALE | RSEQ_IDS_MIGRATED;
 }
 
 /**
@@ -235,13 +291,19 @@ static inline void rseq_reset(struct task_struct *t)
  *
  * A child with memory of its own has a copy of the area in it, and goes on with
  * that. One that shares memory must not share the area.
+ *
+ * Context: tasklist_lock is held for writing.
  */
 static inline void rseq_fork(struct task_struct *p, u64 clone_flags)
 {
-	if (clone_flags & CLONE_VM)
+	if (clone_flags & CLONE_VM) {
 		rseq_reset(p);
-	else
+	} else {
+		/* The copy of the area need not be one, so do not check it. */
+		p->rseq.cpu_id = RSEQ_CPU_UNKNOWN;
 		p->rseq.mm_cid |= RSEQ_IDS_STALE;
+	}
+	rseq_debug_fork(p);
 }
 
 /**
@@ -267,6 +329,16 @@ static inline void rseq_sched_switch_to(struct task_struct *next) { }
 static inline void rseq_sched_migrate(struct task_struct *p) { }
 static inline void rseq_fork(struct task_struct *p, u64 clone_flags) { }
 static inline void rseq_execve(struct task_struct *t) { }
+static inline void rseq_syscall_exit(struct pt_regs *regs) { }
+
+/* Not reached: membarrier has no command for it then. */
+void rseq_membarrier_ipi(void *caller);
+
+static inline long rseq_ptrace_get(struct task_struct *t, unsigned long size,
+				   void __user *data)
+{
+	return -EIO;
+}
 
 #endif /* CONFIG_RSEQ */
 

@@ -97,7 +97,8 @@ static __always_inline u64 arch_rseq_read_section(u64 __user *rseq_cs)
 	asm volatile("1:	movq %1, %0\n"
 		     "2:\n"
 		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %0)
-		     : "=r" (val) : "m" (*(__force u64 *)rseq_cs));
+		     : "=r" (val)
+		     : "m" (*(__force u64 *)rseq_cs));
 	return val;
 #else
 	u64 val;

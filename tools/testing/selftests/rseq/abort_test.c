@@ -206,6 +206,7 @@ static int abort_ten_times(struct subject *s)
 			return RELEASED;
 		if (s->area->rseq_cs)
 			return BROKEN;
+		s->count++;
 	}
 	return ABORTED;
 }
@@ -213,12 +214,14 @@ static int abort_ten_times(struct subject *s)
 TEST_F(abort, again_and_again)
 {
 	struct subject *s = &self->st->s;
-	int i;
+	int aborts, i;
 
 	s->body = abort_ten_times;
+	s->count = 0;
 	subject_start(s);
 	/* Up to eleven: an event that nobody ordered counts as well. */
 	for (i = 0; i < 11 && subject_wait_armed(s); i++) {
+		aborts = s->count;
 		ASSERT_TRUE(provoke(s, variant->event));
 		if (variant->event == EVENT_MIGRATION) {
 			int cpu = s->cpu;
@@ -226,9 +229,11 @@ TEST_F(abort, again_and_again)
 			s->cpu = s->other;
 			s->other = cpu;
 		}
-		ASSERT_TRUE(wait_for(!subject_cs(s) || subject_ended(s)));
+		/* rseq_cs is 0 for a moment only: it arms again at once. */
+		ASSERT_TRUE(wait_for(s->count > aborts || subject_ended(s)));
 	}
 	EXPECT_EQ(ABORTED, subject_end(s));
+	EXPECT_EQ(10, s->count);
 }
 
 /* The rest is about signals. */

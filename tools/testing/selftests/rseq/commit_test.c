@@ -15,11 +15,11 @@ struct counter {
 struct worker {
 	struct test *test;
 	pthread_t thread;
-	unsigned long committed, aborted, events;
+	unsigned long committed, events;
 	bool failed;
 
 	int __shared tid;
-	unsigned long __shared signals;
+	unsigned long __shared aborted, signals;
 
 	alignas(64) struct rseq_area area[2];
 };
@@ -89,6 +89,7 @@ FIXTURE_VARIANT_ADD(commit, extended) {
 
 #define MAX_WORKERS 16
 #define STORM_MS 1500
+#define STORM_MORE_MS 20000
 
 FIXTURE_SETUP(commit)
 {
@@ -132,6 +133,14 @@ TEST_F(commit, calm)
 	EXPECT_LE(w->aborted, w->events);
 }
 
+static bool any_aborted(const struct worker *workers, int nr)
+{
+	while (nr--)
+		if (workers[nr].aborted)
+			return true;
+	return false;
+}
+
 /* More threads than CPUs, migrated and signalled without rest. */
 static void storm(struct __test_metadata *_metadata, struct test *test,
 		  struct worker *workers)
@@ -150,7 +159,9 @@ static void storm(struct __test_metadata *_metadata, struct test *test,
 	}
 	for (i = 0; i < threads; i++)
 		ASSERT_TRUE(wait_for(workers[i].tid));
-	while (now_ms() < end) {
+	/* An emulated machine may take a while to hit a section. */
+	while (now_ms() < end || (!any_aborted(workers, threads) &&
+				  now_ms() < end + STORM_MORE_MS)) {
 		random = random * 1103515245 + 12345;
 		i = (random >> 16) % threads;
 		if (random & (1 << 30))

@@ -4,6 +4,7 @@
  * for it does not help. Next to each thing that is wrong stands its nearest
  * neighbour that is right, so that a test can tell the one from the other.
  */
+#include <setjmp.h>
 #include "../kselftest_harness.h"
 #include "rseq_test.h"
 
@@ -403,21 +404,86 @@ TEST_F(fatal, sigsegv_default_ignored_blocked)
 	EXPECT_OUTCOME(KILLED);
 }
 
-/* The kernel finds the same thing wrong when it delivers SIGSEGV. */
-TEST_F(fatal, sigsegv_handler_does_not_run)
+/*
+ * A handler of SIGSEGV may run, even more than once, but it cannot get the
+ * thread out: the kernel finds the same thing wrong when it delivers the
+ * signal, or when it looks again.
+ */
+static sigjmp_buf rescue;
+
+static void handler_returns(int sig, siginfo_t *info, void *context)
 {
-	self->cs->version = 1;
-	EXPECT_OUTCOME(KILLED);
-	self->cs->version = 0;
-	self->cs->flags = 1;
-	EXPECT_OUTCOME(KILLED);
-	self->cs->flags = 0;
-	self->cs->abort_ip++;
-	EXPECT_OUTCOME(KILLED);
-	self->cs->abort_ip = UINT64_MAX;
-	EXPECT_OUTCOME(KILLED);
-	self->st->s.descriptor = self->top;
-	EXPECT_OUTCOME(KILLED);
+}
+
+static void handler_moves_on(int sig, siginfo_t *info, void *context)
+{
+	*context_ip(context) = (greg_t)(uintptr_t)rseq_stuck_past;
+}
+
+static void handler_jumps(int sig, siginfo_t *info, void *context)
+{
+	siglongjmp(rescue, 1);
+}
+
+static int on_sigsegv(void (*handler)(int, siginfo_t *, void *))
+{
+	struct sigaction act = { .sa_sigaction = handler };
+
+	act.sa_flags = SA_SIGINFO | SA_NODEFER;
+	return sigaction(SIGSEGV, &act, NULL);
+}
+
+static int prepare_return(struct subject *s)
+{
+	return on_sigsegv(handler_returns);
+}
+
+static int prepare_move_on(struct subject *s)
+{
+	return on_sigsegv(handler_moves_on);
+}
+
+static int prepare_jump(struct subject *s)
+{
+	return on_sigsegv(handler_jumps);
+}
+
+static int stuck_or_rescued(struct subject *s)
+{
+	if (sigsetjmp(rescue, 1))
+		return RELEASED;
+	s->ready = true;
+	return rseq_stuck(&s->area->rseq_cs, s->descriptor);
+}
+
+/* Each thing that is wrong, against the handler that prepare installs. */
+#define EXPECT_NO_RESCUE()						\
+do {									\
+	set_good_section(self->cs);					\
+	self->st->s.descriptor = addr(self->cs);			\
+	self->cs->version = 1;						\
+	EXPECT_OUTCOME(KILLED);						\
+	self->cs->version = 0;						\
+	self->cs->flags = 1;						\
+	EXPECT_OUTCOME(KILLED);						\
+	self->cs->flags = 0;						\
+	self->cs->abort_ip++;						\
+	EXPECT_OUTCOME(KILLED);						\
+	self->cs->abort_ip = UINT64_MAX;				\
+	EXPECT_OUTCOME(KILLED);						\
+	self->st->s.descriptor = self->top;				\
+	EXPECT_OUTCOME(KILLED);						\
+} while (0)
+
+TEST_F(fatal, sigsegv_handler_cannot_rescue)
+{
+	self->st->s.prepare = prepare_return;
+	EXPECT_NO_RESCUE();
+	self->st->s.prepare = prepare_move_on;
+	EXPECT_NO_RESCUE();
+	self->st->s.prepare = prepare_jump;
+	self->st->s.body = stuck_or_rescued;
+	EXPECT_NO_RESCUE();
 }
 
 TEST_HARNESS_MAIN

@@ -265,6 +265,8 @@ static int overwrite(struct subject *s)
 static enum outcome play_overwrite(struct subject *s, enum event event)
 {
 	s->body = overwrite;
+	/* A handler may run before the kernel looks again. */
+	s->default_sigsegv = true;
 	subject_start(s);
 	if (wait_for(s->ready || subject_ended(s)) && !subject_ended(s)) {
 		s->provoked = provoke(s, event);

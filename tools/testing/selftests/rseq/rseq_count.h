@@ -10,6 +10,7 @@
  *
  * In a critical section, adds one to the counter that belongs to the ID which
  * stands at this offset of the area. Returns 0, or 1 when aborted.
+ * The jump is for emulators, some of which see to interrupts at jumps only.
  */
 __asm__(".pushsection .text, \"ax\", @progbits\n"
 	"rseq_count:\n"
@@ -21,6 +22,8 @@ __asm__(".pushsection .text, \"ax\", @progbits\n"
 	"	addq %rcx, %rax\n"
 	"	movq (%rax), %rdx\n"
 	"	incq %rdx\n"
+	"	jmp rseq_count_middle\n"
+	"rseq_count_middle:\n"
 	"	movq %rdx, (%rax)\n"
 #else
 	"	movl 4(%esp), %ecx\n"
@@ -33,6 +36,8 @@ __asm__(".pushsection .text, \"ax\", @progbits\n"
 	"	addl 16(%esp), %edx\n"
 	"	movl (%edx), %eax\n"
 	"	incl %eax\n"
+	"	jmp rseq_count_middle\n"
+	"rseq_count_middle:\n"
 	"	movl %eax, (%edx)\n"
 #endif
 	"rseq_count_end:\n"

@@ -269,6 +269,23 @@ static inline pid_t my_tid(void)
 	return syscall(SYS_gettid);
 }
 
+/* membarrier(), with a negative error number. */
+static inline int membarrier(int cmd, unsigned int flags, int cpu)
+{
+	int ret = syscall(SYS_membarrier, cmd, flags, cpu);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* How often the calling thread was switched out, for whatever reason. */
+static inline long thread_switches(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw + usage.ru_nivcsw;
+}
+
 static inline unsigned int current_cpu(void)
 {
 	unsigned int cpu = -1;
@@ -483,6 +500,7 @@ struct subject {
 	bool __shared companion_done;
 	bool __shared provoked;	/* the event came while it was armed */
 	int __shared handled;	/* signals */
+	int __shared count;	/* kept by body, and what that calls */
 	__u64 __shared handler_ip, handler_cs;
 	bool __shared handler_ids_true;
 	struct rseq_area last;	/* the area when it was over */

@@ -163,12 +163,13 @@ fault:
 static __always_inline unsigned long
 rseq_exit_to_user_mode(unsigned long ti_work)
 {
-	struct task_struct *t = current;
+	struct task_struct *t;
 	u64 cs;
 
 	if (likely(!(ti_work & _TIF_RSEQ)))
 		return ti_work;
 
+	t = arch_rseq_current();
 	arch_rseq_lower(t);
 
 	if (IS_ENABLED(CONFIG_RSEQ_STATS))

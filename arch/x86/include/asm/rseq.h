@@ -13,6 +13,9 @@
 #include <linux/thread_info.h>
 #include <linux/uaccess.h>
 
+#include <asm/current.h>
+#include <asm/percpu.h>
+
 #ifdef CONFIG_X86_64
 /*
  * No other flag lives in the upper half of thread_info::flags. Ours have its
@@ -72,6 +75,20 @@ static __always_inline void arch_rseq_lower(struct task_struct *t)
 	clear_tsk_thread_flag(t, TIF_RSEQ_IDS);
 }
 #endif
+
+/**
+ * arch_rseq_current - current, loaded anew
+ *
+ * The compiler knows that current does not change, and would keep it in a
+ * register for what comes after the exit work. That has to be saved and
+ * restored, by every exit to user mode.
+ *
+ * Return: current.
+ */
+static __always_inline struct task_struct *arch_rseq_current(void)
+{
+	return raw_cpu_read(pcpu_hot.current_task);
+}
 
 /*
  * Open and close a window for access to the registered area. That the area lies

@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 TREE ?= ours
 
 # Given on the command line or in the environment, and read by the scripts.
-export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS
+export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK
 
 name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notdir $(CONFIG)))))
 
@@ -28,6 +28,10 @@ test: ## build and test everything (TESTS='name...' for some)
 .PHONY: shell
 shell: ## a shell in our kernel, with all programs in its PATH
 	@lab/run.sh shell
+
+.PHONY: bench
+bench: ## instructions per event on bare, stock and ours (QUICK=1: 3 minutes)
+	@lab/bench/bench.sh
 
 .PHONY: tree
 tree: deps ## sources in build/tree/TREE (TREE=stock|bare|ours LINUX=6.12.y)

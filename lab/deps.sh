@@ -46,6 +46,10 @@ look() {
 	need util-linux tool flock
 	need busybox-static test -x /bin/busybox
 	need qemu-system-x86 tool qemu-system-x86_64
+	if [ -n "${BENCH:-}" ]; then
+		need gnuplot-nox tool gnuplot
+		need rt-tests tool hackbench
+	fi
 	[ -n "${LINUX:-}" ] ||
 		need linux-source-6.12 test -f /usr/src/linux-source-6.12.tar.xz
 }

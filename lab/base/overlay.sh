@@ -13,7 +13,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 
 [ $# = 3 ] || die "usage: overlay.sh REPO BARE TREE"
-repo=$1 bare=$2 tree=$3
+repo=$(cd "$1" && pwd -P) bare=$2 tree=$3
 manifest=$tree.manifest
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
@@ -21,7 +21,7 @@ trap 'rm -rf "$new"' EXIT
 # The kernel paths of the repository: what git tracks or would, so that
 # backups and objects stay out.
 kernel_paths() {
-	if git -C "$repo" rev-parse --show-toplevel >/dev/null 2>&1; then
+	if [ "$(git -C "$repo" rev-parse --show-toplevel 2>/dev/null)" = "$repo" ]; then
 		git -C "$repo" -c core.quotePath=off ls-files -co \
 			--exclude-standard | sort -u
 	else
@@ -130,30 +130,54 @@ done <"$new/sorted"
 	cat "$new/files"
 } | sort -u >"$new/manifest"
 
-# Until the work is done the manifest says all that may have been touched.
-[ -f "$manifest" ] || : >"$manifest"
-sort -u "$manifest" "$new/manifest" >"$new/all"
-cp "$new/all" "$manifest"
+# source_of PATH: the file that PATH of the tree must be like, or nothing.
+source_of() {
+	for from in "$new/hooked/$1" "$repo/$1" "$bare/$1"; do
+		# What REPO has at this path counts only as a file of the overlay.
+		[ "$from" != "$repo/$1" ] ||
+			grep -qxF -e "$1" "$new/files" || continue
+		[ ! -f "$from" ] || {
+			printf '%s\n' "$from"
+			return
+		}
+	done
+}
 
-n=0
+# differing: list the paths that are not as they must be.
+differing() {
+	[ -f "$manifest" ] || : >"$manifest"
+	sort -u "$manifest" "$new/manifest" | while IFS= read -r path; do
+		from=$(source_of "$path")
+		if [ -z "$from" ]; then
+			[ ! -e "$tree/$path" ] || printf '%s\n' "$path"
+		else
+			cmp -s "$from" "$tree/$path" || printf '%s\n' "$path"
+		fi
+	done >"$new/differing"
+}
+
+# While nothing is to be changed, builds from the tree may go on.
+lock "$tree.lock" -s
+differing
+if [ ! -s "$new/differing" ] && cmp -s "$new/manifest" "$manifest"; then
+	exit 0
+fi
+lock "$tree.lock"
+differing
+# Until the work is done the manifest says all that may have been touched.
+sort -u "$manifest" "$new/manifest" >"$manifest.new"
+mv "$manifest.new" "$manifest"
 while IFS= read -r path; do
-	if [ -f "$new/hooked/$path" ]; then
-		from=$new/hooked/$path
-	elif grep -qxF -e "$path" "$new/manifest"; then
-		from=$repo/$path
-	elif [ -f "$bare/$path" ]; then
-		from=$bare/$path
+	from=$(source_of "$path")
+	if [ -n "$from" ]; then
+		replace_file "$from" "$tree/$path"
 	else
-		[ ! -f "$tree/$path" ] || n=$((n + 1))
 		rm -f "$tree/$path"
 		(cd "$tree" && rmdir -p --ignore-fail-on-non-empty \
 			"$(dirname "$path")" 2>/dev/null) || :
-		continue
 	fi
-	if ! cmp -s "$from" "$tree/$path"; then
-		n=$((n + 1))
-		replace_file "$from" "$tree/$path"
-	fi
-done <"$new/all"
-cp "$new/manifest" "$manifest"
-[ "$n" = 0 ] || step "ours: $n files changed"
+done <"$new/differing"
+cp "$new/manifest" "$manifest.new"
+mv "$manifest.new" "$manifest"
+n=$(wc -l <"$new/differing")
+[ "$n" = 0 ] || step "${tree##*/}: $n files changed"

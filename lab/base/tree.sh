@@ -118,15 +118,15 @@ bare() {
 
 ours() {
 	bare
-	lock "$tree/ours.lock"
-	if ! stamped ours "$id"; then
+	if ! fresh ours "$id"; then
 		step "lay this repository over it: ours"
 		rm -rf "$tree/ours.new"
 		cp -al "$tree/bare" "$tree/ours.new"
 		rm -f "$tree/ours.manifest"
 		install_tree ours "$id"
-		lock "$tree/ours.lock"
 	fi
+	# overlay.sh locks the tree itself, as little as it must.
+	flock -u 7
 	"$top/lab/base/overlay.sh" "${OVERLAY:-$top}" "$tree/bare" "$tree/ours"
 }
 

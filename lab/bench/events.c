@@ -8,13 +8,14 @@
  * (a timer tick every million instructions) is left out by taking the median of
  * many events, and the least median of several rounds.
  *
- *	events [-e EVENTS] [-r ROUNDS] ROW...
+ *	events [-t] [-e EVENTS] [-r ROUNDS] ROW...
  *
  * prints for each row its name, and the instructions of one event in a thread
  * without a registration, with one of 32 bytes, and with an extended one: four
  * fields with tabs between them, "n/a" if the kernel refused the registration.
  * All threads run on CPU 0 under SCHED_FIFO. The C library must not have
- * registered them itself.
+ * registered them itself. With -t it does not measure, but shows each instruction
+ * to trace.sh.
  */
 #define _GNU_SOURCE
 #include <alloca.h>
@@ -24,7 +25,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,35 +33,43 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/types.h>
 
 #define NR_RSEQ		334
 #define SIGNATURE	0x53053053
 #define MAX_THREADS	64
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
+#define ATTRIBUTE(...)	__attribute__((__VA_ARGS__))
+#define __aligned(n)	ATTRIBUTE(aligned(n))
+#define __noreturn	ATTRIBUTE(noreturn)
+#define __printf(f, a)	ATTRIBUTE(format(printf, f, a))
+#define noinline	ATTRIBUTE(noinline)
+/* Written by one thread, read by another. */
+#define __shared	__volatile__
+
 /* What a thread shares with the kernel; see Documentation of rseq. */
 struct area {
-	uint32_t	cpu_id_start;
-	uint32_t	cpu_id;
-	uint64_t	rseq_cs;
-	uint32_t	flags;
-	uint32_t	node_id;
-	uint32_t	mm_cid;
-	uint32_t	rest[9];
-} __attribute__((aligned(64)));
-
-/* Set by a C library that registers its threads, glibc 2.35 or later. */
-extern const unsigned int __rseq_size __attribute__((weak));
+	__u32	cpu_id_start;
+	__u32	cpu_id;
+	__u64	rseq_cs;
+	__u32	flags;
+	__u32	node_id;
+	__u32	mm_cid;
+	__u32	rest[9];
+} __aligned(64);
 
 static __thread struct area area;
 /* 0 for no registration. */
 static unsigned int len;
 static unsigned int events = 2000;
 static unsigned int rounds = 5;
-static uint32_t samples[100000];
+static __u32 samples[100000];
 static char program[4096];
+/* Only show some events, for trace.sh. */
+static bool trace;
 
-static void __attribute__((noreturn, format(printf, 1, 2)))
+static void __noreturn __printf(1, 2)
 die(const char *format, ...)
 {
 	va_list args;
@@ -80,9 +88,9 @@ static void check(bool ok, const char *what)
 		die("%s: %s", what, strerror(errno));
 }
 
-static inline uint32_t now(void)
+static inline __u32 now(void)
 {
-	uint32_t low;
+	__u32 low;
 
 	asm volatile("rdtsc" : "=a"(low) : : "rdx", "memory");
 	return low;
@@ -134,36 +142,11 @@ static void sleep_ns(long ns)
 
 /* System call. */
 
-static uint32_t do_syscall(void)
+static __u32 do_syscall(void)
 {
-	uint32_t start = now();
+	__u32 start = now();
 
 	call(SYS_getppid, 0, 0, 0);
-	return now() - start;
-}
-
-/* A signal to the thread itself, delivered and returned from. */
-
-static long pid;
-
-static void handler(int sig)
-{
-	(void)sig;
-}
-
-static void signal_begin(void)
-{
-	struct sigaction action = { .sa_handler = handler };
-
-	pid = getpid();
-	check(!sigaction(SIGUSR1, &action, NULL), "sigaction");
-}
-
-static uint32_t do_signal(void)
-{
-	uint32_t start = now();
-
-	call(SYS_tgkill, pid, pid, SIGUSR1);
 	return now() - start;
 }
 
@@ -174,7 +157,7 @@ static uint32_t do_signal(void)
 
 static pthread_t threads[MAX_THREADS];
 static unsigned int nr_threads;
-static volatile bool stop;
+static bool __shared stop;
 
 static void *yield(void *unused)
 {
@@ -208,12 +191,57 @@ static void switch_begin(void)
 	start_threads(yield);
 }
 
-static uint32_t do_switch(void)
+static __u32 do_switch(void)
 {
-	uint32_t start = now();
+	__u32 start = now();
 
 	call(SYS_sched_yield, 0, 0, 0);
 	return now() - start;
+}
+
+/*
+ * A signal to the thread itself, delivered and returned from, while other
+ * threads of the process sleep.
+ */
+
+static long pid;
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void handler(int sig)
+{
+	(void)sig;
+}
+
+static void *wait_at_gate(void *unused)
+{
+	must_register();
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
+	return unused;
+}
+
+static void signal_begin(void)
+{
+	struct sigaction action = { .sa_handler = handler };
+
+	pid = getpid();
+	check(!sigaction(SIGUSR1, &action, NULL), "sigaction");
+	pthread_mutex_lock(&gate);
+	start_threads(wait_at_gate);
+}
+
+static __u32 do_signal(void)
+{
+	__u32 start = now();
+
+	call(SYS_tgkill, pid, pid, SIGUSR1);
+	return now() - start;
+}
+
+static void signal_end(void)
+{
+	pthread_mutex_unlock(&gate);
+	stop_threads();
 }
 
 /* Two processes, each of which waits in a pipe for the other. */
@@ -235,9 +263,9 @@ static void pipe_begin(void)
 	_exit(0);
 }
 
-static uint32_t do_pipe(void)
+static __u32 do_pipe(void)
 {
-	uint32_t start = now();
+	__u32 start = now();
 	char byte = 0;
 
 	call(SYS_write, there[1], (long)&byte, 1);
@@ -260,13 +288,13 @@ static void pipe_end(void)
  * was away: the interrupt, two switches, and the other thread's few steps.
  */
 
-static volatile unsigned int wakeups;
+static unsigned int __shared wakeups;
 
 static void *preempt(void *unused)
 {
 	set_priority(2);
 	while (!stop) {
-		sleep_ns(97000);
+		sleep_ns(19000);
 		wakeups++;
 	}
 	return unused;
@@ -274,6 +302,7 @@ static void *preempt(void *unused)
 
 static void preempt_begin(void)
 {
+	nr_threads = 2;
 	start_threads(preempt);
 }
 
@@ -281,9 +310,9 @@ static void preempt_begin(void)
 #define TURN	6
 #define LIMIT	50
 
-static uint32_t __attribute__((noinline)) away(void)
+static noinline __u32 away(void)
 {
-	uint32_t last, gap;
+	__u32 last, gap;
 
 	asm volatile("rdtsc\n"
 		     "1:\n\t"
@@ -303,9 +332,9 @@ static uint32_t __attribute__((noinline)) away(void)
  * The same in a critical section, which only an abort ends. All but one of its
  * instructions read the counter, so the last read was right before the abort.
  */
-static uint32_t __attribute__((noinline)) away_until_aborted(void)
+static noinline __u32 away_until_aborted(void)
 {
-	uint32_t gap;
+	__u32 gap;
 
 	asm volatile("lea descriptor(%%rip), %%rax\n\t"
 		     "mov %%rax, %[rseq_cs]\n"
@@ -333,10 +362,10 @@ static uint32_t __attribute__((noinline)) away_until_aborted(void)
 	return gap;
 }
 
-static uint32_t until_preempted(uint32_t (*fn)(void))
+static __u32 until_preempted(__u32 (*fn)(void))
 {
 	unsigned int before;
-	uint32_t gap;
+	__u32 gap;
 
 	do {
 		before = wakeups;
@@ -345,48 +374,23 @@ static uint32_t until_preempted(uint32_t (*fn)(void))
 	return gap;
 }
 
-static uint32_t do_preempt(void)
+static __u32 do_preempt(void)
 {
 	return until_preempted(away);
 }
 
 /* Without a registration there are no critical sections. */
-static uint32_t do_abort(void)
+static __u32 do_abort(void)
 {
 	return until_preempted(len ? away_until_aborted : away);
 }
 
-/* A signal while other threads of the process sleep. */
-
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-
-static void *wait_at_gate(void *unused)
-{
-	must_register();
-	pthread_mutex_lock(&gate);
-	pthread_mutex_unlock(&gate);
-	return unused;
-}
-
-static void crowd_begin(void)
-{
-	pthread_mutex_lock(&gate);
-	start_threads(wait_at_gate);
-	signal_begin();
-}
-
-static void crowd_end(void)
-{
-	pthread_mutex_unlock(&gate);
-	stop_threads();
-}
-
 /* To another CPU and back. */
 
-static uint32_t do_migrate(void)
+static __u32 do_migrate(void)
 {
 	unsigned long first = 1, second = 2;
-	uint32_t start = now();
+	__u32 start = now();
 
 	call(SYS_sched_setaffinity, 0, sizeof(second), (long)&second);
 	call(SYS_sched_setaffinity, 0, sizeof(first), (long)&first);
@@ -404,13 +408,13 @@ static void fault_begin(void)
 	check(page != MAP_FAILED, "mmap");
 }
 
-static uint32_t do_fault(void)
+static __u32 do_fault(void)
 {
-	uint32_t start;
+	__u32 start;
 
 	madvise(page, 4096, MADV_DONTNEED);
 	start = now();
-	*(volatile char *)page = 1;
+	*(char __shared *)page = 1;
 	return now() - start;
 }
 
@@ -422,22 +426,22 @@ static void fault_end(void)
 /* Processes and threads, from birth to death. */
 
 /* Parent and child write to their thread-local page, as a C library does. */
-static uint32_t do_fork(void)
+static __u32 do_fork(void)
 {
-	uint32_t start = now();
+	__u32 start = now();
 	long child = call(SYS_clone, SIGCHLD, 0, 0);
 
-	*(volatile uint32_t *)area.rest = child;
+	*(__u32 __shared *)area.rest = child;
 	if (!child)
 		call(SYS_exit_group, 0, 0, 0);
 	call(SYS_wait4, child, 0, 0);
 	return now() - start;
 }
 
-static uint32_t do_exec(void)
+static __u32 do_exec(void)
 {
-	char *args[] = { program, NULL };
-	uint32_t start = now();
+	char *const args[] = { program, NULL };
+	__u32 start = now();
 	pid_t child = vfork();
 
 	if (!child) {
@@ -454,9 +458,9 @@ static void *nothing(void *unused)
 	return unused;
 }
 
-static uint32_t do_thread(void)
+static __u32 do_thread(void)
 {
-	uint32_t start = now();
+	__u32 start = now();
 	pthread_t thread;
 
 	check(!(errno = pthread_create(&thread, NULL, nothing, NULL)),
@@ -467,63 +471,49 @@ static uint32_t do_thread(void)
 
 /**
  * struct row - one kind of event
- * @name:	what it is called in the output
+ * @name:	what it is called on the command line and in the output
  * @event:	makes one measurement; returns its instructions
  * @begin:	prepares; may be NULL
  * @end:	undoes that; may be NULL
- * @threads:	threads that take part, for start_threads()
- * @times:	events in one measurement, if not one
- * @percent:	how many of the measurements may be less than the result, if not
- *		50. What makes and ends processes needs new memory at times, for
- *		several at once; less than 50 leaves these out.
+ * @threads:	threads that take part, or how many at least: NAME-N is the same
+ *		with N of them; 0 if the number does not vary
+ * @times:	events in one measurement, 0 for one in each thread
+ * @percent:	how many of the measurements may be less than the result. Fewer where
+ *		a minority is what is wanted: of what makes a process, those that find
+ *		all memory in caches; of the switches, those that do not add up the
+ *		CPU load, which the scheduler does in most, but for each 1024 ns once
  */
 static const struct row {
 	const char	*name;
-	uint32_t	(*event)(void);
+	__u32		(*event)(void);
 	void		(*begin)(void);
 	void		(*end)(void);
 	unsigned int	threads;
 	unsigned int	times;
 	unsigned int	percent;
 } rows[] = {
-	{ .name = "syscall", .event = do_syscall },
-	{ .name = "signal", .event = do_signal, .begin = signal_begin },
-	{ .name = "switch", .event = do_switch, .begin = switch_begin,
-	  .end = stop_threads, .threads = 2, .times = 2 },
-	{ .name = "pipe", .event = do_pipe, .begin = pipe_begin,
-	  .end = pipe_end, .times = 2 },
-	{ .name = "preempt", .event = do_preempt, .begin = preempt_begin,
-	  .end = stop_threads, .threads = 2 },
-	{ .name = "abort", .event = do_abort, .begin = preempt_begin,
-	  .end = stop_threads, .threads = 2 },
-	{ .name = "migrate", .event = do_migrate },
-	{ .name = "fault", .event = do_fault, .begin = fault_begin,
-	  .end = fault_end },
-	{ .name = "fork", .event = do_fork, .percent = 10 },
-	{ .name = "exec", .event = do_exec, .percent = 10 },
-	{ .name = "thread", .event = do_thread, .percent = 10 },
-#define CROWD(n)							\
-	{ .name = "switch-" #n, .event = do_switch,			\
-	  .begin = switch_begin, .end = stop_threads,			\
-	  .threads = n, .times = n },					\
-	{ .name = "signal-" #n, .event = do_signal,			\
-	  .begin = crowd_begin, .end = crowd_end, .threads = n }
-	CROWD(4),
-	CROWD(8),
-	CROWD(16),
-	CROWD(32),
-	CROWD(64),
+	{ "syscall", do_syscall, NULL, NULL, 0, 1, 50 },
+	{ "signal", do_signal, signal_begin, signal_end, 1, 1, 50 },
+	{ "switch", do_switch, switch_begin, stop_threads, 2, 0, 1 },
+	{ "pipe", do_pipe, pipe_begin, pipe_end, 0, 2, 50 },
+	{ "preempt", do_preempt, preempt_begin, stop_threads, 0, 1, 50 },
+	{ "abort", do_abort, preempt_begin, stop_threads, 0, 1, 50 },
+	{ "migrate", do_migrate, NULL, NULL, 0, 1, 10 },
+	{ "fault", do_fault, fault_begin, fault_end, 0, 1, 50 },
+	{ "fork", do_fork, NULL, NULL, 0, 1, 1 },
+	{ "exec", do_exec, NULL, NULL, 0, 1, 1 },
+	{ "thread", do_thread, NULL, NULL, 0, 1, 1 },
 };
 
 static int by_value(const void *a, const void *b)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	__u32 x = *(const __u32 *)a, y = *(const __u32 *)b;
 
 	return x < y ? -1 : x > y;
 }
 
-static uint32_t quantile(uint32_t (*event)(void), unsigned int n,
-			 unsigned int percent)
+static __u32
+quantile(__u32 (*event)(void), unsigned int n, unsigned int percent)
 {
 	unsigned int i;
 
@@ -533,35 +523,74 @@ static uint32_t quantile(uint32_t (*event)(void), unsigned int n,
 	return samples[n * percent / 100];
 }
 
+/* Where an event begins, for trace.sh. */
+static noinline void mark(void)
+{
+	asm volatile("");
+}
+
+/*
+ * For trace.sh: say when all is prepared, wait until the host wants to see, make
+ * a few events, say so, and wait until the host has seen.
+ */
+static void show(const struct row *row, const char *mode)
+{
+	char file[64];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		row->event();
+	snprintf(file, sizeof(file), "/run/trace/%s.%s", row->name, mode);
+	printf("%s %s ready\n", row->name, mode);
+	fflush(stdout);
+	while (access(file, F_OK))
+		sleep_ns(1000000);
+	for (i = 0; i < 4; i++) {
+		mark();
+		row->event();
+	}
+	mark();
+	printf("%s %s done\n", row->name, mode);
+	fflush(stdout);
+	while (!access(file, F_OK))
+		sleep_ns(1000000);
+}
+
 static double measure(const struct row *row)
 {
-	uint32_t least = UINT32_MAX;
+	__u32 least = ~0U;
 	unsigned int i;
 
-	nr_threads = row->threads;
-	if (row->begin)
-		row->begin();
 	for (i = 0; i <= rounds; i++) {
-		uint32_t count;
+		__u32 count;
 
 		/* The kernel's own threads get their turn between rounds. */
 		sleep_ns(20000000);
-		count = quantile(row->event, events,
-				 row->percent ? row->percent : 50);
+		count = quantile(row->event, events, row->percent);
 		/* The first round is there to warm up. */
 		if (i && count < least)
 			least = count;
 	}
+	return (double)least / (row->times ? row->times : nr_threads);
+}
+
+static void measure_or_show(const struct row *row, const char *mode)
+{
+	if (row->begin)
+		row->begin();
+	if (trace)
+		show(row, mode);
+	else
+		printf("\t%.2f", measure(row));
 	if (row->end)
 		row->end();
-	return (double)least / (row->times ? row->times : 1);
 }
 
 static unsigned int loop;
 
-static uint32_t do_loop(void)
+static __u32 do_loop(void)
 {
-	uint32_t start, n = loop;
+	__u32 start, n = loop;
 
 	start = now();
 	asm volatile("1: dec %0\n\t"
@@ -573,18 +602,18 @@ static uint32_t do_loop(void)
 static void calibrate(void)
 {
 	static const unsigned int loops[] = { 1, 2, 10, 1000, 10000 };
-	uint32_t first = 0;
+	__u32 first = 0;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(loops); i++) {
-		uint32_t count;
+		__u32 count;
 
 		loop = loops[i];
 		count = quantile(do_loop, 101, 50);
 		if (!i)
 			first = count;
 		if (count - first != 2 * (loop - loops[0]))
-			die("%u instructions took %u ticks of the time stamp counter; the count needs qemu -icount shift=0",
+			die("%u instructions took %u ticks of the counter; needs -icount shift=0",
 			    2 * (loop - loops[0]), count - first);
 	}
 }
@@ -599,56 +628,6 @@ static const struct {
 	{ "extended", sizeof(struct area) },
 };
 
-/*
- * Each number comes from a process of its own, so that none depends on what was
- * measured before it. What is above main's frame (arguments, environment,
- * auxiliary vector) is not the same for all kernels, and a signal frame that
- * crosses a page costs more; so the stack goes on at a fixed offset in a page.
- */
-static void print_in_child(const struct row *row, unsigned int registered_len)
-{
-	uintptr_t offset = (uintptr_t)__builtin_frame_address(0) % 4096;
-	int status;
-
-	fflush(stdout);
-	pid = fork();
-	check(pid >= 0, "fork");
-	if (!pid) {
-		volatile char *pad = alloca(offset + 2048);
-
-		pad[0] = 0;
-		len = registered_len;
-		if (register_thread())
-			printf("\t%.2f", measure(row));
-		else
-			fputs("\tn/a", stdout);
-		exit(0);
-	}
-	check(waitpid(pid, &status, 0) == pid, "waitpid");
-	if (status)
-		die("%s: could not be measured", row->name);
-}
-
-static void print_row(const struct row *row)
-{
-	size_t i;
-
-	fputs(row->name, stdout);
-	for (i = 0; i < ARRAY_SIZE(modes); i++)
-		print_in_child(row, modes[i].len);
-	putchar('\n');
-}
-
-static const struct row *find(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		if (!strcmp(rows[i].name, name))
-			return &rows[i];
-	die("%s: there is no such row", name);
-}
-
 static unsigned int parse(const char *arg, unsigned int max)
 {
 	char *end;
@@ -659,12 +638,94 @@ static unsigned int parse(const char *arg, unsigned int max)
 	return value;
 }
 
+/* Find a row by its NAME or NAME-N, and set the number of threads. */
+static const struct row *find(const char *name)
+{
+	size_t i, n = strcspn(name, "-");
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct row *row = &rows[i];
+
+		if (strlen(row->name) != n || strncmp(row->name, name, n))
+			continue;
+		nr_threads = row->threads;
+		if (name[n] && !row->threads)
+			break;
+		if (name[n])
+			nr_threads = parse(name + n + 1, MAX_THREADS);
+		if (nr_threads < row->threads)
+			break;
+		return row;
+	}
+	die("%s: there is no such row", name);
+}
+
+/*
+ * Each number comes from a process of its own, so that none depends on what was
+ * measured before it. What is above main's frame (arguments, environment,
+ * auxiliary vector) is not the same for all kernels, and a signal frame that
+ * crosses a page costs more; so the stack goes on at a fixed offset in a page.
+ */
+static void print_in_child(const struct row *row, size_t mode)
+{
+	unsigned long offset = (unsigned long)__builtin_frame_address(0) % 4096;
+	int status;
+
+	fflush(stdout);
+	pid = fork();
+	check(pid >= 0, "fork");
+	if (!pid) {
+		char __shared *pad = alloca(offset + 2048);
+
+		pad[0] = 0;
+		len = modes[mode].len;
+		if (register_thread())
+			measure_or_show(row, modes[mode].name);
+		else if (len == 32 && errno == EINVAL)
+			die("registered by the C library; set GLIBC_TUNABLES=glibc.pthread.rseq=0");
+		else if (!trace)
+			fputs("\tn/a", stdout);
+		exit(0);
+	}
+	check(waitpid(pid, &status, 0) == pid, "waitpid");
+	if (status)
+		die("%s: could not be measured", row->name);
+}
+
+static void print_row(const char *name)
+{
+	const struct row *row = find(name);
+	size_t i;
+
+	if (!trace)
+		fputs(name, stdout);
+	for (i = 0; i < ARRAY_SIZE(modes); i++)
+		print_in_child(row, i);
+	if (!trace)
+		putchar('\n');
+}
+
+/*
+ * Looking up a process ID takes some instructions more from 64 on, and from
+ * 4096 on; how many there were so far is not the same in all kernels.
+ */
+static void skip_small_pids(void)
+{
+	do {
+		pid = fork();
+		check(pid >= 0, "fork");
+		if (!pid)
+			_exit(0);
+		check(waitpid(pid, NULL, 0) == pid, "waitpid");
+	} while (pid < 64);
+}
+
 int main(int argc, char **argv)
 {
 	int option, i;
 	ssize_t n;
 
-	while ((option = getopt(argc, argv, "e:r:")) != -1) {
+	while ((option = getopt(argc, argv, "e:r:t")) != -1) {
 		switch (option) {
 		case 'e':
 			events = parse(optarg, ARRAY_SIZE(samples));
@@ -672,12 +733,13 @@ int main(int argc, char **argv)
 		case 'r':
 			rounds = parse(optarg, 1000);
 			break;
+		case 't':
+			trace = true;
+			break;
 		default:
-			die("usage: events [-e EVENTS] [-r ROUNDS] ROW...");
+			die("usage: events [-t] [-e EVENTS] [-r ROUNDS] ROW...");
 		}
 	}
-	if (&__rseq_size && __rseq_size)
-		die("the C library has registered this thread; set GLIBC_TUNABLES=glibc.pthread.rseq=0");
 
 	/* The program to execute is in the directory of this one. */
 	n = readlink("/proc/self/exe", program, sizeof(program) - 1);
@@ -688,8 +750,10 @@ int main(int argc, char **argv)
 
 	set_cpu(0);
 	set_priority(1);
-	calibrate();
+	if (!trace)
+		calibrate();
+	skip_small_pids();
 	for (i = optind; i < argc; i++)
-		print_row(find(argv[i]));
+		print_row(argv[i]);
 	return 0;
 }

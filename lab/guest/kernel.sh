@@ -30,7 +30,9 @@ export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
 export KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1
 export CCACHE_DIR="${CCACHE_DIR:-$build/ccache}" CCACHE_MAXSIZE=2G
 export CCACHE_BASEDIR="$build" CCACHE_NOHASHDIR=1
-export CCACHE_SLOPPINESS=time_macros
+# The dependencies that the kernel has made anyway stand in for a second run of
+# the preprocessor.
+export CCACHE_SLOPPINESS=time_macros CCACHE_DEPEND=1
 cc=gcc
 ! command -v ccache >/dev/null || cc='ccache gcc'
 

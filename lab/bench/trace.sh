@@ -46,7 +46,7 @@ mark=$(address "$out/events" mark)
 # The guest says when it is about to make some events, and waits for a file that
 # says that QEMU now tells what it executes.
 mkdir "$run/trace"
-QEMU="-monitor pipe:$run/monitor
+QEMU="-monitor pipe:$run/monitor -icount sleep=on
 	-fsdev local,id=trace,path=$run/trace,security_model=none,readonly=on
 	-device virtio-9p-pci,fsdev=trace,mount_tag=trace" \
 CMD="mkdir /run/trace && mount -t 9p -o trans=virtio,version=9p2000.L trace /run/trace &&
@@ -81,20 +81,19 @@ while read -r row mode what; do
 		awk -F / -v mark="$mark" '
 		!/^Trace 0:/ { next }
 		$2 == mark {
-			marks++
-			if (marks > 1 && (!least || n < least)) {
+			if (marks++ && (!least || n < least)) {
 				least = n
-				best = path
+				for (i = 1; i <= n; i++)
+					best[i] = path[i]
 			}
 			n = 0
-			path = ""
 			next
 		}
-		marks && $2 ~ /^ffffffff/ {
-			n++
-			path = path $2 "\n"
-		}
-		END { printf "%s", best }' "$run/log" >"$run/$row.$mode"
+		marks >= 1 && marks <= 4 && $2 ~ /^ffffffff/ { path[++n] = $2 }
+		END {
+			for (i = 1; i <= least; i++)
+				print best[i]
+		}' "$run/log" >"$run/$row.$mode"
 		rm "$run/log" "$run/trace/$row.$mode"
 		events=$((events + 1))
 		;;

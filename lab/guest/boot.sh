@@ -99,7 +99,7 @@ set -- "$@" ${QEMU:-} -smp "$smp,sockets=$smp" -kernel "$image" \
 	-device virtio-9p-pci,fsdev=root,mount_tag=root \
 	-fsdev "local,id=lab,path=$(quote "$run"),security_model=none" \
 	-device virtio-9p-pci,fsdev=lab,mount_tag=lab \
-	-append "console=ttyS0 tsc=reliable lpj=4000000 oops=panic panic=-1 kunit.enable=0 \
+	-append "console=ttyS0 no_timer_check tsc=reliable lpj=4000000 oops=panic panic=-1 kunit.enable=0 \
 root=root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=262144 ro \
 $nodes init=\"$top/lab/guest/init\" LAB_TERM=$([ -t 1 ] && echo "${TERM:-dumb}" || echo dumb) $arguments ${APPEND:-}"
 

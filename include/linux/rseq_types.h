@@ -15,10 +15,12 @@ struct rseq;
  * @len:	registered length in bytes. Written with @area.
  * @sig:	registered signature. Written with @area.
  * @mm_cid:	the concurrency id that was last written to @area, or anything
- *		with %RSEQ_IDS_STALE set when the IDs have to be written anew.
- *		Written by the thread itself; the bit is set by the scheduler as
- *		well, under the runqueue lock or pi_lock, while the thread is
- *		not running.
+ *		with %RSEQ_IDS_STALE set when the IDs have to be written anew:
+ *		in an original registration that is so all the time, and that is
+ *		what makes it write them at every switch. Written by the thread
+ *		itself; the bit is set by the scheduler as well, under the
+ *		runqueue lock or pi_lock, while the thread is not running, and
+ *		by fork in the child.
  * @cpu_id:	the CPU that was last written to @area, or
  *		%RSEQ_CPU_UNKNOWN. Extended registrations only; written by the
  *		thread itself.

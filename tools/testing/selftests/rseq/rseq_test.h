@@ -797,7 +797,7 @@ static inline enum outcome subject_play(struct subject *s, enum event event)
 	enum outcome outcome;
 	int tries;
 
-	for (tries = 0; tries < 8; tries++) {
+	for (tries = 0; tries < 50; tries++) {
 		outcome = subject_try(s, event);
 		if (outcome >= KILLED && outcome <= HUNG)
 			break;

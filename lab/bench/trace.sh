@@ -72,7 +72,7 @@ events=0
 while read -r row mode what; do
 	case $what in
 	ready)
-		[ "$events" != 0 ] || monitor "memsave 0x$start $bytes $run/code"
+		[ "$events" != 0 ] || monitor "memsave 0x$start $bytes \"$run/code\""
 		monitor "logfile $run/log" "singlestep on" "log exec,nochain"
 		: >"$run/trace/$row.$mode"
 		;;

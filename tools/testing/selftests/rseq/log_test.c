@@ -250,6 +250,13 @@ TEST_F_TIMEOUT(log, flood, 100)
 	EXPECT_GT(kills, lines);
 }
 
+static int wait_for_a_signal(struct subject *s)
+{
+	s->ready = true;
+	for (;;)
+		pause();
+}
+
 /* Nothing is said about a thread that did nothing wrong. */
 TEST_F_TIMEOUT(log, nothing, 100)
 {
@@ -262,10 +269,9 @@ TEST_F_TIMEOUT(log, nothing, 100)
 		EXPECT_STREQ("", line);
 	}
 	/* A SIGSEGV of its own making is none of ours. */
-	self->s->body = NULL;
-	self->s->abort_ip = 0;
+	self->s->body = wait_for_a_signal;
 	subject_start(self->s);
-	ASSERT_TRUE(subject_wait_armed(self->s));
+	ASSERT_TRUE(wait_for(self->s->ready));
 	syscall(SYS_tgkill, self->s->pid, self->s->pid, SIGSEGV);
 	EXPECT_EQ(KILLED, subject_end(self->s));
 	kills_in_log(self->fd, self->s->pid, line, sizeof(line));

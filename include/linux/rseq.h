@@ -33,6 +33,7 @@ struct ksignal;
 #ifdef CONFIG_RSEQ
 
 #include <linux/jump_label.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/sched/task_stack.h>
@@ -42,9 +43,25 @@ struct ksignal;
 
 #include <asm/rseq.h>
 #include <asm/syscall.h>
+#ifdef CONFIG_X86_PERCPU_SEGMENT
+#include <asm/percpu_segment.h>
+#endif
+#ifdef CONFIG_RSEQ_SLICE_EXTENSION
+#include <linux/rseq_slice.h>
+#else
+static inline u8 rseq_slice_default(u32 len, int flags) { return 0; }
+static inline u32 rseq_slice_flags(u8 slice) { return 0; }
+static inline bool rseq_slice_granted(struct task_struct *t) { return false; }
+static inline void rseq_slice_revoke(struct task_struct *t) { }
+static inline void rseq_slice_signal(struct task_struct *t) { }
+#endif
 
 /* The original size of struct rseq. A larger one asks for extended behaviour. */
 #define RSEQ_ORIGINAL_LEN	32
+
+/* What the auxiliary vector says of struct rseq. */
+#define RSEQ_FEATURE_SIZE	offsetof(struct rseq, end)
+#define RSEQ_ALIGN		roundup_pow_of_two(RSEQ_FEATURE_SIZE)
 
 /*
  * In rseq_state::mm_cid, which is otherwise below them. The second one is only
@@ -212,6 +229,7 @@ static __always_inline void rseq_signal_deliver(struct ksignal *ksig,
 		return;
 
 	if (t->rseq.len != RSEQ_ORIGINAL_LEN) {
+		rseq_slice_signal(t);
 		cs = rseq_read_section(t->rseq.area);
 	} else {
 		cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
@@ -250,13 +268,22 @@ static __always_inline void rseq_raise(struct task_struct *t)
  */
 static __always_inline void rseq_sched_switch_to(struct task_struct *next)
 {
-	if (!next->rseq.area)
+	if (!next->rseq.tracked)
 		return;
 
-	if (next->rseq.mm_cid != (u32)task_mm_cid(next))
+	if (next->rseq.mm_cid != (u32)task_mm_cid(next)) {
+#ifdef CONFIG_X86_PERCPU_SEGMENT
+		if (unlikely(next->rseq.tracked & RSEQ_TRACK_SEGMENT)) {
+			percpu_segment_switch_to(next);
+			/* Without a registration the IDs are always stale. */
+			if (!next->rseq.area)
+				return;
+		}
+#endif
 		arch_rseq_raise_ids(next);
-	else if (syscall_get_nr(next, task_pt_regs(next)) == -1)
+	} else if (syscall_get_nr(next, task_pt_regs(next)) == -1) {
 		arch_rseq_raise_section(next);
+	}
 }
 
 /**
@@ -279,7 +306,10 @@ static __always_inline void rseq_sched_migrate(struct task_struct *p)
 static inline void rseq_reset(struct task_struct *t)
 {
 	guard(preempt)();
-	t->rseq = (struct rseq_state){ .mm_cid = RSEQ_IDS_STALE };
+	t->rseq = (struct rseq_state){
+		.mm_cid		= RSEQ_IDS_STALE,
+		.tracked	= t->rseq.tracked & ~RSEQ_TRACK_AREA,
+	};
 	/* Last, so that nobody raises a note that nobody would lower. */
 	barrier();
 	arch_rseq_lower(t);

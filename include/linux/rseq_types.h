@@ -7,6 +7,11 @@
 struct rseq;
 
 #ifdef CONFIG_RSEQ
+/* In rseq_state::tracked */
+#define RSEQ_TRACK_AREA		1	/* has a registration */
+#define RSEQ_TRACK_SEGMENT	2	/* has a GS base that depends on its IDs */
+#define RSEQ_TRACK_SEGMENT_MM_CID 4	/* ... on the mm_cid, not on the CPU */
+
 /**
  * struct rseq_state - what the kernel keeps of a thread's registration
  * @area:	user address of the registered struct rseq, NULL if there is
@@ -25,6 +30,11 @@ struct rseq;
  *		%RSEQ_CPU_UNKNOWN. Extended registrations only; written by the
  *		thread itself.
  * @node_id:	likewise, the node
+ * @tracked:	what there is to do for the thread at a context switch, as
+ *		RSEQ_TRACK_* bits; 0 for nothing. Written by the thread itself,
+ *		with preemption disabled.
+ * @slice:	state of the time slice extension: see <linux/rseq_slice.h>.
+ *		Written by the thread itself.
  */
 struct rseq_state {
 	struct rseq __user	*area;
@@ -33,6 +43,8 @@ struct rseq_state {
 	u32			mm_cid;
 	u16			cpu_id;
 	u16			node_id;
+	u8			tracked;
+	u8			slice;
 };
 #else
 struct rseq_state { };

@@ -342,16 +342,20 @@ unsigned long rseq_exit_slow(unsigned long ti_work)
 	struct rseq_exit exit;
 
 	do {
+		bool granted = rseq_slice_granted(t);
+
 		rseq_exit_prepare(&exit, t, ti_work & _TIF_RSEQ_IDS);
 		rseq_count(RSEQ_EVENT_EXIT);
 
 		pagefault_disable();
 		verdict = rseq_exit_try(&exit, t);
 		pagefault_enable();
-		if (!rseq_failed(verdict))
+		if (!rseq_failed(verdict) && !granted)
 			break;
 
 		local_irq_enable_exit_to_user(ti_work);
+		if (granted)
+			rseq_slice_revoke(t);
 		if (verdict >= RSEQ_FAULT_AREA) {
 			rseq_count(RSEQ_EVENT_FAULT);
 			verdict = rseq_exit_try(&exit, t);
@@ -461,9 +465,17 @@ long rseq_ptrace_get(struct task_struct *t, unsigned long size,
 	return sizeof(conf);
 }
 
-static int rseq_register(struct rseq __user *area, u32 len, u32 sig)
+/* What the address of a struct rseq must be a multiple of. */
+static unsigned long rseq_align(u32 len)
+{
+	return len == RSEQ_ORIGINAL_LEN ? RSEQ_ORIGINAL_LEN : RSEQ_ALIGN;
+}
+
+static int rseq_register(struct rseq __user *area, u32 len, int flags, u32 sig)
 {
 	struct task_struct *t = current;
+	u32 slice_flags;
+	u8 slice;
 
 	if (t->rseq.area) {
 		if (t->rseq.area != area || t->rseq.len != len)
@@ -473,29 +485,39 @@ static int rseq_register(struct rseq __user *area, u32 len, u32 sig)
 
 	if (len < RSEQ_ORIGINAL_LEN)
 		return -EINVAL;
-	if (len > RSEQ_ORIGINAL_LEN && len < offsetof(struct rseq, end))
+	if (len > RSEQ_ORIGINAL_LEN && len < RSEQ_FEATURE_SIZE)
 		return -EINVAL;
-	if (!IS_ALIGNED((unsigned long)area, len == RSEQ_ORIGINAL_LEN ?
-			RSEQ_ORIGINAL_LEN : __alignof__(*area)))
+	if (!IS_ALIGNED((unsigned long)area, rseq_align(len)))
 		return -EINVAL;
-	if (!access_ok(area, len))
-		return -EFAULT;
 
-	/* The thread is not in a critical section, whatever was left there. */
-	if (put_user(0ULL, &area->rseq_cs))
+	slice = rseq_slice_default(len, flags);
+	slice_flags = rseq_slice_flags(slice);
+	if (!user_access_begin(area, len))
 		return -EFAULT;
+	/* The thread is not in a critical section, whatever was left there. */
+	unsafe_put_user(0ULL, &area->rseq_cs, fault);
+	if (len > RSEQ_ORIGINAL_LEN) {
+		unsafe_put_user(slice_flags, &area->flags, fault);
+		unsafe_put_user(0, &area->slice_ctrl.all, fault);
+	}
+	user_access_end();
 
 	guard(preempt)();
 	t->rseq = (struct rseq_state){
-		.area	= area,
-		.len	= len,
-		.sig	= sig,
-		.mm_cid	= RSEQ_IDS_STALE,
-		.cpu_id	= RSEQ_CPU_UNKNOWN,
+		.area		= area,
+		.len		= len,
+		.sig		= sig,
+		.mm_cid		= RSEQ_IDS_STALE,
+		.cpu_id		= RSEQ_CPU_UNKNOWN,
+		.tracked	= t->rseq.tracked | RSEQ_TRACK_AREA,
+		.slice		= slice,
 	};
 	/* The exit to user mode writes the IDs. */
 	arch_rseq_raise_ids(t);
 	return 0;
+fault:
+	user_access_end();
+	return -EFAULT;
 }
 
 static int rseq_unregister(struct rseq __user *area, u32 len, u32 sig)
@@ -513,6 +535,8 @@ static int rseq_unregister(struct rseq __user *area, u32 len, u32 sig)
 	unsafe_put_user(RSEQ_CPU_ID_UNINITIALIZED, &area->cpu_id, fault);
 	unsafe_put_user(0, &area->node_id, fault);
 	unsafe_put_user(0, &area->mm_cid, fault);
+	if (len > RSEQ_ORIGINAL_LEN)
+		unsafe_put_user(0, &area->flags, fault);
 	user_access_end();
 
 	rseq_reset(current);
@@ -528,7 +552,7 @@ fault:
  *		says (to 32 bytes for @len 32)
  * @len:	its size in bytes: 32, the original size, which also asks for
  *		the original behaviour; or at least AT_RSEQ_FEATURE_SIZE
- * @flags:	0, or RSEQ_FLAG_UNREGISTER
+ * @flags:	0, RSEQ_FLAG_SLICE_EXT_DEFAULT_ON, or RSEQ_FLAG_UNREGISTER
  * @sig:	the signature that precedes each abort handler
  *
  * Return: 0; -EINVAL for bad arguments, for another @area or @len than the
@@ -541,7 +565,8 @@ SYSCALL_DEFINE4(rseq, struct rseq __user *, area, u32, len, int, flags,
 {
 	switch (flags) {
 	case 0:
-		return rseq_register(area, len, sig);
+	case RSEQ_FLAG_SLICE_EXT_DEFAULT_ON:
+		return rseq_register(area, len, flags, sig);
 	case RSEQ_FLAG_UNREGISTER:
 		return rseq_unregister(area, len, sig);
 	default:

@@ -8,6 +8,8 @@
 #include <linux/rseq.h>
 #include <linux/types.h>
 
+struct dentry;
+
 /**
  * enum rseq_verdict - what was found, and is to be done, about a thread
  * @RSEQ_CLEAR:		outside of its critical section: disarm it
@@ -116,6 +118,10 @@ rseq_judge(const struct rseq_cs *cs, u64 ip, u64 limit, u32 found, u32 sig)
  * @RSEQ_EVENT_ABORT_SIGNAL:	... before signal delivery
  * @RSEQ_EVENT_FAULT:		work done again with page faults enabled
  * @RSEQ_EVENT_KILL:		SIGSEGV sent
+ * @RSEQ_EVENT_SLICE_GRANTED:	time slice extended
+ * @RSEQ_EVENT_SLICE_EXPIRED:	... and used up
+ * @RSEQ_EVENT_SLICE_REVOKED:	... and taken back, for whatever reason
+ * @RSEQ_EVENT_SLICE_YIELDED:	... and given back by rseq_slice_yield()
  * @RSEQ_EVENTS:		how many there are
  */
 enum rseq_event {
@@ -127,6 +133,10 @@ enum rseq_event {
 	RSEQ_EVENT_ABORT_SIGNAL,
 	RSEQ_EVENT_FAULT,
 	RSEQ_EVENT_KILL,
+	RSEQ_EVENT_SLICE_GRANTED,
+	RSEQ_EVENT_SLICE_EXPIRED,
+	RSEQ_EVENT_SLICE_REVOKED,
+	RSEQ_EVENT_SLICE_YIELDED,
 	RSEQ_EVENTS,
 };
 
@@ -149,6 +159,7 @@ static inline void rseq_count(enum rseq_event event) { }
 
 enum rseq_verdict rseq_check_syscall(struct task_struct *t,
 				     struct pt_regs *regs);
+struct dentry *rseq_debug_dir(void);
 void rseq_kill(enum rseq_verdict verdict, struct pt_regs *regs, int sig);
 
 #endif /* _KERNEL_RSEQ_H */

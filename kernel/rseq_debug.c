@@ -98,6 +98,10 @@ static int rseq_stats_show(struct seq_file *m, void *unused)
 		[RSEQ_EVENT_ABORT_SIGNAL]	= "aborts_signal",
 		[RSEQ_EVENT_FAULT]		= "faults",
 		[RSEQ_EVENT_KILL]		= "kills",
+		[RSEQ_EVENT_SLICE_GRANTED]	= "slices_granted",
+		[RSEQ_EVENT_SLICE_EXPIRED]	= "slices_expired",
+		[RSEQ_EVENT_SLICE_REVOKED]	= "slices_revoked",
+		[RSEQ_EVENT_SLICE_YIELDED]	= "slices_yielded",
 	};
 	int event;
 
@@ -130,9 +134,24 @@ static int rseq_debug_set_attr(void *unused, u64 val)
 DEFINE_DEBUGFS_ATTRIBUTE(rseq_debug_fops, rseq_debug_get_attr,
 			 rseq_debug_set_attr, "%llu\n");
 
+/**
+ * rseq_debug_dir - the directory rseq/ of debugfs
+ *
+ * Context: after debugfs was initialized.
+ * Return: what debugfs_create_dir() returned for it.
+ */
+struct dentry *rseq_debug_dir(void)
+{
+	static struct dentry *dir;
+
+	if (!dir)
+		dir = debugfs_create_dir("rseq", NULL);
+	return dir;
+}
+
 static int __init rseq_debug_init(void)
 {
-	struct dentry *dir = debugfs_create_dir("rseq", NULL);
+	struct dentry *dir = rseq_debug_dir();
 
 	debugfs_create_file_unsafe("debug", 0600, dir, NULL, &rseq_debug_fops);
 #ifdef CONFIG_RSEQ_STATS

@@ -9,7 +9,6 @@
  */
 
 #include <linux/types.h>
-#include <asm/byteorder.h>
 
 /**
  * enum rseq_cpu_id_state - values of &struct rseq.cpu_id that are no CPU
@@ -25,20 +24,26 @@ enum rseq_cpu_id_state {
 
 /**
  * enum rseq_flags - the @flags argument of rseq()
- * @RSEQ_FLAG_UNREGISTER:	undo the registration of the calling thread
+ * @RSEQ_FLAG_UNREGISTER:		undo the registration of the calling
+ *					thread; no other flag goes with it
+ * @RSEQ_FLAG_SLICE_EXT_DEFAULT_ON:	enable the time slice extension of the
+ *					thread, if it is available
  */
 enum rseq_flags {
 	RSEQ_FLAG_UNREGISTER			= (1 << 0),
+	RSEQ_FLAG_SLICE_EXT_DEFAULT_ON		= (1 << 1),
 };
 
 /*
- * Historical flags of a critical section. A descriptor that has any of them
- * set is invalid.
+ * The first three are historical flags of a critical section. A descriptor that
+ * has any of them set is invalid. The others are in &struct rseq.flags.
  */
 enum rseq_cs_flags_bit {
 	RSEQ_CS_FLAG_NO_RESTART_ON_PREEMPT_BIT	= 0,
 	RSEQ_CS_FLAG_NO_RESTART_ON_SIGNAL_BIT	= 1,
 	RSEQ_CS_FLAG_NO_RESTART_ON_MIGRATE_BIT	= 2,
+	RSEQ_CS_FLAG_SLICE_EXT_AVAILABLE_BIT	= 4,
+	RSEQ_CS_FLAG_SLICE_EXT_ENABLED_BIT	= 5,
 };
 
 enum rseq_cs_flags {
@@ -48,6 +53,10 @@ enum rseq_cs_flags {
 		(1U << RSEQ_CS_FLAG_NO_RESTART_ON_SIGNAL_BIT),
 	RSEQ_CS_FLAG_NO_RESTART_ON_MIGRATE	=
 		(1U << RSEQ_CS_FLAG_NO_RESTART_ON_MIGRATE_BIT),
+	RSEQ_CS_FLAG_SLICE_EXT_AVAILABLE	=
+		(1U << RSEQ_CS_FLAG_SLICE_EXT_AVAILABLE_BIT),
+	RSEQ_CS_FLAG_SLICE_EXT_ENABLED		=
+		(1U << RSEQ_CS_FLAG_SLICE_EXT_ENABLED_BIT),
 };
 
 /**
@@ -73,6 +82,28 @@ struct rseq_cs {
 } __attribute__((aligned(4 * sizeof(__u64))));
 
 /**
+ * struct rseq_slice_ctrl - asking for a little more time before preemption
+ * @all:	all of it
+ * @request:	set by the thread when it enters a section in which it would
+ *		not like to lose its CPU, cleared when it leaves it; cleared by
+ *		the kernel when it grants the request
+ * @granted:	set by the kernel when it has put off the preemption of the
+ *		thread, cleared by it when it has taken the CPU back. A thread
+ *		that leaves the section with this set calls rseq_slice_yield().
+ * @reserved:	0
+ */
+struct rseq_slice_ctrl {
+	union {
+		__u32 all;
+		struct {
+			__u8 request;
+			__u8 granted;
+			__u16 reserved;
+		};
+	};
+};
+
+/**
  * struct rseq - the area that a thread shares with the kernel
  * @cpu_id_start:	the CPU that the thread runs on, or 0 while the area is
  *			not registered: always a valid index. A critical
@@ -85,11 +116,15 @@ struct rseq_cs {
  *			cleared by the kernel when it restarts the section, and
  *			when it finds the thread outside of it. A 32-bit program
  *			writes the lower half and leaves the upper one zero.
- * @flags:		reserved; user space leaves it alone
+ * @flags:		RSEQ_CS_FLAG_SLICE_EXT_*: is the time slice extension
+ *			available, and enabled for the thread? Written by the
+ *			kernel, for a registration longer than 32 bytes.
  * @node_id:		the NUMA node of @cpu_id. Written by the kernel.
  * @mm_cid:		concurrency id: unique among the threads of the process
  *			that run at the same time, and below the smaller of the
  *			number of threads and of CPUs. Written by the kernel.
+ * @slice_ctrl:		time slice extension. Written by both.
+ * @reserved:		not used yet
  * @end:		not a field: its offset is AT_RSEQ_FEATURE_SIZE
  *
  * All stores to the area are made by its own thread, or by the kernel on its
@@ -105,6 +140,8 @@ struct rseq {
 	__u32 flags;
 	__u32 node_id;
 	__u32 mm_cid;
+	struct rseq_slice_ctrl slice_ctrl;
+	__u8 reserved;
 	char end[];
 } __attribute__((aligned(4 * sizeof(__u64))));
 

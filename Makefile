@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 TREE ?= ours
 
 # Given on the command line or in the environment, and read by the scripts.
-export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK
+export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK MATRIX
 
 name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notdir $(CONFIG)))))
 
@@ -24,6 +24,10 @@ run: ## build our kernel, boot it, and run the per-CPU counter demo in it
 .PHONY: test
 test: ## build and test everything (TESTS='name...' for some)
 	@lab/run.sh test
+
+.PHONY: matrix
+matrix: deps ## the self-tests in other configurations (MATRIX='name...')
+	@lab/matrix/matrix.sh
 
 .PHONY: shell
 shell: ## a shell in our kernel, with all programs in its PATH

@@ -4,6 +4,7 @@
 # and run a command in it.
 #
 #   CMD=...      a shell command line; without it, an interactive shell
+#   PROGRAM=...  a 32-bit program instead, for a kernel that runs no other
 #   SMP=4        virtual CPUs
 #   ICOUNT=1     one virtual CPU at a time, and a time stamp counter that counts
 #                its instructions
@@ -60,6 +61,13 @@ trap 'exit 143' TERM HUP
 	printf '%s\n' "${CMD:-$shell}"
 } >"$run/command"
 printf '%s\n' "$PWD" >"$run/directory"
+init=$top/lab/guest/init
+if [ -n "${PROGRAM:-}" ]; then
+	init=$build/init32/init32
+	[ -x "$init" ] || die "$init: not built; programs.sh init32 builds it"
+	printf '%s\n' "$PROGRAM" >"$run/program"
+	CMD=$PROGRAM
+fi
 : >"$run/console"
 if [ -t 1 ]; then
 	stty size <&1 >"$run/terminal"
@@ -101,18 +109,27 @@ set -- "$@" ${QEMU:-} -smp "$smp,sockets=$smp" -kernel "$image" \
 	-device virtio-9p-pci,fsdev=lab,mount_tag=lab \
 	-append "console=ttyS0 no_timer_check tsc=reliable lpj=4000000 oops=panic panic=-1 kunit.enable=0 \
 root=root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=262144 ro \
-$nodes init=\"$top/lab/guest/init\" LAB_TERM=$([ -t 1 ] && echo "${TERM:-dumb}" || echo dumb) $arguments ${APPEND:-}"
+$nodes init=\"$init\" LAB_TERM=$([ -t 1 ] && echo "${TERM:-dumb}" || echo dumb) $arguments ${APPEND:-}"
 
-status=0
-if [ -e "$run/interactive" ]; then
-	qemu-system-x86_64 "$@" || status=$?
-else
-	timeout -k 5 "$timeout" qemu-system-x86_64 "$@" </dev/null &
-	qemu=$!
-	wait "$qemu" || status=$?
-	qemu=
-fi
-tr -d '\r' <"$run/console" >"$log"
+# A CPU that QEMU emulates may run into a breakpoint that another one has taken
+# away already: the kernel puts them up while it patches its own code, as it does
+# when it boots. Then it is booted once more; once a program runs, it is not.
+for try in 1 2 3; do
+	status=0
+	if [ -e "$run/interactive" ]; then
+		qemu-system-x86_64 "$@" || status=$?
+	else
+		timeout -k 5 "$timeout" qemu-system-x86_64 "$@" </dev/null &
+		qemu=$!
+		wait "$qemu" || status=$?
+		qemu=
+	fi
+	tr -d '\r' <"$run/console" >"$log"
+	if [ -e "$run/started" ] || ! grep -q '^\(\[.*\] \)\?Oops: int3' "$log"; then
+		break
+	fi
+	step "$kernel: the emulator lost track of a patched instruction; boot it again"
+done
 
 complain() {
 	printf '%s\n' "$1" "the whole console is in $log" >&2

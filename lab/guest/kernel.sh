@@ -37,7 +37,7 @@ cc=gcc
 ! command -v ccache >/dev/null || cc='ccache gcc'
 
 kbuild() {
-	make -C "$src" O="$out" ARCH=x86_64 CC="$cc" HOSTCC="$cc" "$@"
+	make -C "$src" O="$out" ARCH=x86 CC="$cc" HOSTCC="$cc" "$@"
 }
 
 # asked FILE: the options of a fragment, as .config writes them.

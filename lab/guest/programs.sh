@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# programs.sh samples|selftests|bare_test...: build programs for the guest on
+# programs.sh samples|selftests|bare_test|init32...: build programs for the guest on
 # the host, against the headers of the ours tree:
 #
 #   samples     samples/rseq, into build/samples
 #   selftests   the overlay's kselftests, by their own Makefiles, into
 #               build/selftests/DIRECTORY
 #   bare_test   what the bare kernel is asked, into build/bare_test
+#   init32      the first program of a 32-bit guest, into build/init32
 #
 # Nothing is written to the tree.
 set -eu
@@ -57,12 +58,20 @@ bare_test() {
 	done
 }
 
+init32() {
+	step "build init32"
+	mkdir -p "$build/init32"
+	logged init32 gcc -m32 -O2 -Wall -Wextra -static \
+		-isystem "$object/usr/include" \
+		-o "$build/init32/init32" "$top/lab/guest/init32.c"
+}
+
 lock "$build/programs.lock"
 lock "$tree.lock" -s
 for what; do
 	case $what in
-	samples | selftests | bare_test) ;;
-	*) die "$what: there are samples, selftests and bare_test" ;;
+	samples | selftests | bare_test | init32) ;;
+	*) die "$what: there are samples, selftests, bare_test and init32" ;;
 	esac
 done
 headers

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # run.sh: build what is tested and test it; TESTS='name...' runs only these.
+# KERNEL=ours-NAME: only KUnit and the kselftests, in that kernel, which is there.
 #
 # The lab's own tests (lab/test), the bare kernel, the KUnit results of a boot
 # of ours, then each kselftest program in a guest of its own. One line for each
@@ -11,10 +12,13 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 
 passed=0 failed=0 skipped=0
-results=$build/log/test
-mkdir -p "$results"
 wanted=${TESTS:-}
 matched=
+kernel=${KERNEL:-ours}
+log=test
+[ "$kernel" = ours ] || log=test-$kernel
+results=$build/log/$log
+mkdir -p "$results"
 
 # chosen NAME: is it to be run?
 chosen() {
@@ -72,7 +76,7 @@ program() {
 
 # guest NAME KERNEL COMMAND: the same, in a guest.
 guest() {
-	program "$1" env CMD="$3" LOG="test/$1.console" \
+	program "$1" env CMD="$3" PROGRAM="${4:-}" LOG="$log/$1.console" \
 		TIMEOUT="${TIMEOUT:-$seconds}" "$top/lab/guest/boot.sh" "$2"
 }
 
@@ -84,36 +88,43 @@ own=$(cd "$top/lab/test" && for file in *.sh; do
 	esac
 done)
 
-if any bare bare32 check-bare guest source rebuild; then
-	"$top/lab/guest/kernel.sh" bare
+if [ "$kernel" = ours ]; then
+	if any bare bare32 check-bare guest source rebuild; then
+		"$top/lab/guest/kernel.sh" bare
+	fi
+	"$top/lab/guest/kernel.sh" ours
+	"$top/lab/guest/programs.sh" selftests bare_test
+
+	# The tree without rseq.
+	check_bare() {
+		printf 'TAP version 13\n1..1\n'
+		"$top/lab/base/check-bare.sh" "$build/tree/bare" ||
+			printf 'not '
+		printf 'ok 1 no rseq is left in the bare tree\n'
+	}
+	program check-bare check_bare
+	guest bare bare "$build/bare_test/bare_test"
+	guest bare32 bare "$build/bare_test/bare_test_32"
+
+	# The lab.
+	for name in $own; do
+		program "$name" "$top/lab/test/$name.sh"
+	done
 fi
-"$top/lab/guest/kernel.sh" ours
-"$top/lab/guest/programs.sh" selftests bare_test
 
-# The tree without rseq.
-check_bare() {
-	printf 'TAP version 13\n1..1\n'
-	"$top/lab/base/check-bare.sh" "$build/tree/bare" ||
-		printf 'not '
-	printf 'ok 1 no rseq is left in the bare tree\n'
-}
-program check-bare check_bare
-guest bare bare "$build/bare_test/bare_test"
-guest bare32 bare "$build/bare_test/bare_test_32"
-
-# The lab.
-for name in $own; do
-	program "$name" "$top/lab/test/$name.sh"
-done
+# A 32-bit kernel has only the 32-bit programs.
+bits32=
+! grep -q '^CONFIG_X86_32=y' "$build/kernel/$kernel/.config" || bits32=1
 
 # KUnit reports on the console while the kernel boots.
 kunit() {
-	CMD=true LOG=test/kunit.console APPEND=kunit.enable=1 \
-		"$top/lab/guest/boot.sh" ours || return
-	sed -n '/^ *KTAP version/,$p' "$build/log/test/kunit.console.log" |
+	CMD=true LOG=$log/kunit.console APPEND="kunit.enable=1 ${APPEND:-}" \
+		"$top/lab/guest/boot.sh" "$kernel" || return
+	sed -n '/^ *KTAP version/,$p' "$results/kunit.console.log" |
 		grep -E '^ *(KTAP version|1\.\.[0-9]|ok [0-9]|not ok [0-9]|# )'
 }
-if grep -q '^CONFIG_.*_KUNIT_TEST=y' "$build/kernel/ours/.config"; then
+if [ -z "$bits32" ] &&
+	grep -q '^CONFIG_.*_KUNIT_TEST=y' "$build/kernel/$kernel/.config"; then
 	program kunit kunit
 fi
 
@@ -124,7 +135,11 @@ for dir in "$build"/selftests/*/; do
 	seconds=$(sed -n 's/^timeout=//p' "$dir/settings" 2>/dev/null || :)
 	seconds=${seconds:-120}
 	for name in $(sed -n "s|^${dir##*/}:||p" "$dir/../kselftest-list.txt"); do
-		guest "$name" ours "cd '$dir' && ./$name"
+		if [ -z "$bits32" ]; then
+			guest "$name" "$kernel" "cd '$dir' && ./$name"
+		elif [ "${name%_32}" != "$name" ]; then
+			guest "$name" "$kernel" "" "$dir/$name"
+		fi
 	done
 done
 

@@ -37,6 +37,7 @@
 #include <linux/ratelimit.h>
 #include <linux/rseq.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/syscalls.h>
 #include <linux/tick.h>
 #include <linux/topology.h>
@@ -50,11 +51,9 @@
 DEFINE_PER_CPU_READ_MOSTLY(struct rseq_cpu_ids, rseq_cpu_ids);
 DEFINE_STATIC_KEY_FALSE(rseq_observed);
 
-/* The IDs are stored in pairs, so the fields of a pair must be neighbours. */
+/* These two are stored as one. */
 static_assert(offsetof(struct rseq, cpu_id) ==
 	      offsetof(struct rseq, cpu_id_start) + sizeof(u32));
-static_assert(offsetof(struct rseq, mm_cid) ==
-	      offsetof(struct rseq, node_id) + sizeof(u32));
 
 static_assert(CONFIG_NR_CPUS <= RSEQ_CPU_UNKNOWN);
 static_assert(NODES_SHIFT <= 16);
@@ -62,6 +61,22 @@ static_assert(NODES_SHIFT <= 16);
 static bool rseq_is_extended(const struct rseq_state *state)
 {
 	return state->len != RSEQ_ORIGINAL_LEN;
+}
+
+static bool rseq_is_slow(const struct rseq_state *state)
+{
+	return rseq_is_extended(state) || IS_ENABLED(CONFIG_RSEQ_STATS);
+}
+
+/* Threads to come see the key: rseq_fork() and rseq_register(). */
+static void rseq_observe_threads(bool observed)
+{
+	struct task_struct *p, *t;
+
+	/* Keeps out fork, which holds it for writing. */
+	guard(read_lock)(&tasklist_lock);
+	for_each_process_thread(p, t)
+		WRITE_ONCE(t->rseq.slow, observed || rseq_is_slow(&t->rseq));
 }
 
 /**
@@ -73,6 +88,9 @@ static bool rseq_is_extended(const struct rseq_state *state)
 int rseq_observe(void)
 {
 	static_branch_inc(&rseq_observed);
+	/* Pairs with the one in rseq_register(). */
+	smp_mb();
+	rseq_observe_threads(true);
 	return 0;
 }
 
@@ -84,6 +102,8 @@ int rseq_observe(void)
 void rseq_unobserve(void)
 {
 	static_branch_dec(&rseq_observed);
+	if (!static_key_enabled(&rseq_observed))
+		rseq_observe_threads(false);
 }
 
 /**
@@ -215,7 +235,8 @@ static enum rseq_verdict rseq_restart(struct task_struct *t,
  * IDs are written.
  */
 static enum rseq_verdict rseq_replace_ids(struct rseq_state *old, u64 cpu_pair,
-					  u64 node_mm_cid, u64 *cs)
+					  u32 new_node_id, u32 new_mm_cid,
+					  u64 *cs)
 {
 	struct rseq __user *area = old->area;
 	u32 cpu_id_start, cpu_id, node_id, mm_cid;
@@ -233,7 +254,8 @@ static enum rseq_verdict rseq_replace_ids(struct rseq_state *old, u64 cpu_pair,
 		old->cpu_id = RSEQ_CPU_UNKNOWN;
 	}
 	unsafe_put_user(cpu_pair, (u64 __user *)&area->cpu_id_start, fault);
-	unsafe_put_user(node_mm_cid, (u64 __user *)&area->node_id, fault);
+	unsafe_put_user(new_node_id, &area->node_id, fault);
+	unsafe_put_user(new_mm_cid, &area->mm_cid, fault);
 	*cs = arch_rseq_read_section(&area->rseq_cs);
 	arch_rseq_access_end();
 	return RSEQ_CLEAR;
@@ -250,14 +272,16 @@ fault:
  * @old:		the state before this exit
  * @ids:		write the IDs?
  * @cpu_pair:		the IDs to write
- * @node_mm_cid:	likewise
+ * @node_id:		likewise
+ * @mm_cid:		likewise
  * @cause:		what to count an abort as
  */
 struct rseq_exit {
 	struct rseq_state	old;
 	bool			ids;
 	u64			cpu_pair;
-	u64			node_mm_cid;
+	u32			node_id;
+	u32			mm_cid;
 	enum rseq_event		cause;
 };
 
@@ -272,15 +296,16 @@ static void rseq_exit_prepare(struct rseq_exit *exit, struct task_struct *t,
 	exit->old = t->rseq;
 	exit->ids = ids;
 	exit->cpu_pair = rseq_cpu_pair();
-	exit->node_mm_cid = rseq_node_mm_cid(t);
+	exit->node_id = rseq_node_id();
+	exit->mm_cid = task_mm_cid(t);
 	exit->cause = t->rseq.mm_cid & RSEQ_IDS_MIGRATED ?
 		RSEQ_EVENT_ABORT_MIGRATE : RSEQ_EVENT_ABORT_PREEMPT;
 
 	t->rseq.mm_cid &= ~RSEQ_IDS_MIGRATED;
 	if (ids && rseq_is_extended(&t->rseq)) {
 		t->rseq.cpu_id = lower_32_bits(exit->cpu_pair);
-		t->rseq.node_id = lower_32_bits(exit->node_mm_cid);
-		t->rseq.mm_cid = upper_32_bits(exit->node_mm_cid);
+		t->rseq.node_id = exit->node_id;
+		t->rseq.mm_cid = exit->mm_cid;
 	}
 	arch_rseq_lower(t);
 }
@@ -306,19 +331,20 @@ static enum rseq_verdict rseq_exit_try(struct rseq_exit *exit,
 		cs = rseq_read_section(t->rseq.area);
 	} else if (!rseq_is_extended(&t->rseq)) {
 		cs = rseq_write_ids(t->rseq.area, exit->cpu_pair,
-				    exit->node_mm_cid);
+				    exit->node_id, exit->mm_cid);
 	} else {
 		enum rseq_verdict verdict;
 
 		verdict = rseq_replace_ids(&exit->old, exit->cpu_pair,
-					   exit->node_mm_cid, &cs);
+					   exit->node_id, exit->mm_cid, &cs);
 		if (rseq_failed(verdict))
 			return verdict;
 	}
 
 	if (exit->ids && cs != (u64)-EFAULT) {
 		rseq_count(RSEQ_EVENT_IDS);
-		trace_rseq_update(exit->cpu_pair, exit->node_mm_cid);
+		trace_rseq_update(lower_32_bits(exit->cpu_pair), exit->node_id,
+				  exit->mm_cid);
 		exit->ids = false;
 	}
 
@@ -383,7 +409,8 @@ unsigned long rseq_exit_slow(unsigned long ti_work)
 void rseq_ids_written(struct task_struct *t)
 {
 	rseq_count(RSEQ_EVENT_IDS);
-	trace_rseq_update(rseq_cpu_pair(), rseq_node_mm_cid(t));
+	trace_rseq_update(lower_32_bits(rseq_cpu_pair()), rseq_node_id(),
+			  task_mm_cid(t));
 }
 
 /**
@@ -509,9 +536,15 @@ static int rseq_register(struct rseq __user *area, u32 len, int flags, u32 sig)
 		.sig		= sig,
 		.mm_cid		= RSEQ_IDS_STALE,
 		.cpu_id		= RSEQ_CPU_UNKNOWN,
-		.tracked	= t->rseq.tracked | RSEQ_TRACK_AREA,
+		.tracked	= true,
+		.segment	= t->rseq.segment,
 		.slice		= slice,
 	};
+	WRITE_ONCE(t->rseq.slow, rseq_is_slow(&t->rseq));
+	/* Who comes to observe after this looks at all threads after it. */
+	smp_mb();
+	if (static_key_enabled(&rseq_observed))
+		WRITE_ONCE(t->rseq.slow, true);
 	/* The exit to user mode writes the IDs. */
 	arch_rseq_raise_ids(t);
 	return 0;
@@ -578,7 +611,7 @@ static int rseq_cpu_online(unsigned int cpu)
 {
 	per_cpu(rseq_cpu_ids, cpu) = (struct rseq_cpu_ids){
 		.cpu_pair	= (u64)cpu << 32 | cpu,
-		.node		= max(cpu_to_node(cpu), 0),
+		.node_id	= max(cpu_to_node(cpu), 0),
 	};
 	return 0;
 }

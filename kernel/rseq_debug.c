@@ -159,5 +159,6 @@ static int __init rseq_debug_init(void)
 #endif
 	return 0;
 }
+
 /* After debugfs itself. */
 fs_initcall(rseq_debug_init);

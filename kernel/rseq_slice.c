@@ -355,5 +355,6 @@ static int __init rseq_slice_debug_init(void)
 					   &rseq_slice_ns_fops);
 	return 0;
 }
+
 /* After debugfs itself. */
 fs_initcall(rseq_slice_debug_init);

@@ -76,12 +76,12 @@ static inline void rseq_slice_signal(struct task_struct *t) { }
 
 /**
  * struct rseq_cpu_ids - the ID fields of a CPU, as they are stored
- * @cpu_pair:	value of cpu_id_start and cpu_id
- * @node:	value of node_id, and zeroes for mm_cid to be filled in
+ * @cpu_pair:	value of cpu_id_start and cpu_id, as one
+ * @node_id:	value of node_id
  */
 struct rseq_cpu_ids {
 	u64	cpu_pair;
-	u64	node;
+	u32	node_id;
 };
 
 DECLARE_PER_CPU_READ_MOSTLY(struct rseq_cpu_ids, rseq_cpu_ids);
@@ -109,15 +109,13 @@ static __always_inline u64 rseq_cpu_pair(void)
 }
 
 /**
- * rseq_node_mm_cid - what node_id and mm_cid must say on this CPU
- * @t:	current
+ * rseq_node_id - what node_id must say on this CPU
  *
- * Return: the value of both, as one.
+ * Return: its value.
  */
-static __always_inline u64 rseq_node_mm_cid(struct task_struct *t)
+static __always_inline u32 rseq_node_id(void)
 {
-	/* Little endian: the second field of the pair is the upper half. */
-	return this_cpu_read(rseq_cpu_ids.node) | (u64)task_mm_cid(t) << 32;
+	return this_cpu_read(rseq_cpu_ids.node_id);
 }
 
 /**
@@ -140,21 +138,24 @@ static __always_inline u64 rseq_read_section(struct rseq __user *area)
 
 /**
  * rseq_write_ids - write the ID fields, whatever they are, and read rseq_cs
- * @area:		the registered area of current
- * @cpu_pair:		from rseq_cpu_pair()
- * @node_mm_cid:	from rseq_node_mm_cid()
+ * @area:	the registered area of current
+ * @cpu_pair:	from rseq_cpu_pair()
+ * @node_id:	from rseq_node_id()
+ * @mm_cid:	from task_mm_cid()
  *
  * Context: as rseq_read_section().
  * Return: as rseq_read_section().
  */
 static __always_inline u64
-rseq_write_ids(struct rseq __user *area, u64 cpu_pair, u64 node_mm_cid)
+rseq_write_ids(struct rseq __user *area, u64 cpu_pair, u32 node_id, u32 mm_cid)
 {
 	u64 cs;
 
 	arch_rseq_access_begin();
 	unsafe_put_user(cpu_pair, (u64 __user *)&area->cpu_id_start, fault);
-	unsafe_put_user(node_mm_cid, (u64 __user *)&area->node_id, fault);
+	/* To make one value of the two takes longer than to store them. */
+	unsafe_put_user(node_id, &area->node_id, fault);
+	unsafe_put_user(mm_cid, &area->mm_cid, fault);
 	cs = arch_rseq_read_section(&area->rseq_cs);
 	arch_rseq_access_end();
 	return cs;
@@ -183,22 +184,24 @@ rseq_exit_to_user_mode(unsigned long ti_work)
 	struct task_struct *t;
 	u64 cs;
 
-	if (likely(!(ti_work & _TIF_RSEQ)))
+	if (likely(ti_work & _TIF_RSEQ_IDS)) {
+		t = arch_rseq_current();
+		arch_rseq_lower(t);
+		if (likely(!t->rseq.slow))
+			cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
+					    rseq_node_id(), task_mm_cid(t));
+		else
+			cs = -1;
+	} else if (ti_work & _TIF_RSEQ) {
+		t = arch_rseq_current();
+		arch_rseq_lower(t);
+		if (!IS_ENABLED(CONFIG_RSEQ_STATS))
+			cs = rseq_read_section(t->rseq.area);
+		else
+			cs = -1;
+	} else {
 		return ti_work;
-
-	t = arch_rseq_current();
-	arch_rseq_lower(t);
-
-	if (IS_ENABLED(CONFIG_RSEQ_STATS))
-		cs = -1;
-	else if (!(ti_work & _TIF_RSEQ_IDS))
-		cs = rseq_read_section(t->rseq.area);
-	else if (likely(t->rseq.len == RSEQ_ORIGINAL_LEN) &&
-		 !static_branch_unlikely(&rseq_observed))
-		cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
-				    rseq_node_mm_cid(t));
-	else
-		cs = -1;
+	}
 
 	if (unlikely(cs))
 		ti_work = rseq_exit_slow(ti_work);
@@ -233,7 +236,7 @@ static __always_inline void rseq_signal_deliver(struct ksignal *ksig,
 		cs = rseq_read_section(t->rseq.area);
 	} else {
 		cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
-				    rseq_node_mm_cid(t));
+				    rseq_node_id(), task_mm_cid(t));
 		if (IS_ENABLED(CONFIG_RSEQ_STATS) ||
 		    static_branch_unlikely(&rseq_observed))
 			rseq_ids_written(t);
@@ -273,7 +276,7 @@ static __always_inline void rseq_sched_switch_to(struct task_struct *next)
 
 	if (next->rseq.mm_cid != (u32)task_mm_cid(next)) {
 #ifdef CONFIG_X86_PERCPU_SEGMENT
-		if (unlikely(next->rseq.tracked & RSEQ_TRACK_SEGMENT)) {
+		if (unlikely(next->rseq.segment)) {
 			percpu_segment_switch_to(next);
 			/* Without a registration the IDs are always stale. */
 			if (!next->rseq.area)
@@ -308,7 +311,8 @@ static inline void rseq_reset(struct task_struct *t)
 	guard(preempt)();
 	t->rseq = (struct rseq_state){
 		.mm_cid		= RSEQ_IDS_STALE,
-		.tracked	= t->rseq.tracked & ~RSEQ_TRACK_AREA,
+		.tracked	= t->rseq.segment,
+		.segment	= t->rseq.segment,
 	};
 	/* Last, so that nobody raises a note that nobody would lower. */
 	barrier();
@@ -333,6 +337,8 @@ static inline void rseq_fork(struct task_struct *p, u64 clone_flags)
 		/* The copy of the area need not be one, so do not check it. */
 		p->rseq.cpu_id = RSEQ_CPU_UNKNOWN;
 		p->rseq.mm_cid |= RSEQ_IDS_STALE;
+		if (static_key_enabled(&rseq_observed))
+			p->rseq.slow = true;
 	}
 	rseq_debug_fork(p);
 }

@@ -7,10 +7,9 @@
 struct rseq;
 
 #ifdef CONFIG_RSEQ
-/* In rseq_state::tracked */
-#define RSEQ_TRACK_AREA		1	/* has a registration */
-#define RSEQ_TRACK_SEGMENT	2	/* has a GS base that depends on its IDs */
-#define RSEQ_TRACK_SEGMENT_MM_CID 4	/* ... on the mm_cid, not on the CPU */
+/* In rseq_state::segment: the GS base depends on ... */
+#define RSEQ_SEGMENT_CPU_ID	1	/* ... the CPU */
+#define RSEQ_SEGMENT_MM_CID	2	/* ... the mm_cid */
 
 /**
  * struct rseq_state - what the kernel keeps of a thread's registration
@@ -30,11 +29,16 @@ struct rseq;
  *		%RSEQ_CPU_UNKNOWN. Extended registrations only; written by the
  *		thread itself.
  * @node_id:	likewise, the node
- * @tracked:	what there is to do for the thread at a context switch, as
- *		RSEQ_TRACK_* bits; 0 for nothing. Written by the thread itself,
- *		with preemption disabled.
+ * @tracked:	is there anything to do at a context switch, because of @area or
+ *		@segment? Written with these.
+ * @segment:	is there a per-CPU segment (see <asm/percpu_segment.h>), and
+ *		which ID does it follow? 0 for none. Written by the thread
+ *		itself, with preemption disabled.
+ * @slow:	write the ID fields on the slow path. Written by the thread
+ *		itself; also set, and cleared, when a tracer comes and goes.
  * @slice:	state of the time slice extension: see <linux/rseq_slice.h>.
- *		Written by the thread itself.
+ *		Written by the thread itself, with interrupts disabled when
+ *		the timer of the extension may look at it.
  */
 struct rseq_state {
 	struct rseq __user	*area;
@@ -43,7 +47,9 @@ struct rseq_state {
 	u32			mm_cid;
 	u16			cpu_id;
 	u16			node_id;
-	u8			tracked;
+	bool			tracked;
+	u8			segment;
+	bool			slow;
 	u8			slice;
 };
 #else

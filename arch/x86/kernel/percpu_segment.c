@@ -30,7 +30,7 @@ static unsigned long percpu_segment_base(struct task_struct *t)
 {
 	unsigned long index;
 
-	if (t->rseq.tracked & RSEQ_TRACK_SEGMENT_MM_CID)
+	if (t->rseq.segment == RSEQ_SEGMENT_MM_CID)
 		index = task_mm_cid(t);
 	else
 		index = smp_processor_id();
@@ -58,8 +58,8 @@ static void percpu_segment_load(unsigned long base)
 
 static void percpu_segment_reset(void)
 {
-	current->rseq.tracked &= ~(RSEQ_TRACK_SEGMENT |
-				   RSEQ_TRACK_SEGMENT_MM_CID);
+	current->rseq.segment = 0;
+	current->rseq.tracked = current->rseq.area;
 	percpu_segment_load(0);
 }
 
@@ -123,9 +123,9 @@ static int percpu_segment_set(struct percpu_segment __user *arg)
 
 	current->thread.percpu_base = segment.base;
 	current->thread.percpu_stride = segment.stride;
-	current->rseq.tracked |= RSEQ_TRACK_SEGMENT;
-	if (segment.flags & PERCPU_SEGMENT_MM_CID)
-		current->rseq.tracked |= RSEQ_TRACK_SEGMENT_MM_CID;
+	current->rseq.segment = segment.flags & PERCPU_SEGMENT_MM_CID ?
+		RSEQ_SEGMENT_MM_CID : RSEQ_SEGMENT_CPU_ID;
+	current->rseq.tracked = true;
 	percpu_segment_load(percpu_segment_base(current));
 	return 0;
 }
@@ -146,7 +146,7 @@ static int percpu_segment_get(struct task_struct *t,
 		return -EINVAL;
 	if (!percpu_segment_kept(t))
 		return -ENOENT;
-	if (t->rseq.tracked & RSEQ_TRACK_SEGMENT_MM_CID)
+	if (t->rseq.segment == RSEQ_SEGMENT_MM_CID)
 		segment.flags = PERCPU_SEGMENT_MM_CID;
 	return copy_to_user(arg, &segment, sizeof(segment)) ? -EFAULT : 0;
 }

@@ -17,15 +17,15 @@ void rseq_unobserve(void);
  * of them are written by the slow path, so that it costs nothing when it is not.
  */
 TRACE_EVENT_FN(rseq_update,
-	       TP_PROTO(u64 cpu_pair, u64 node_mm_cid),
-	       TP_ARGS(cpu_pair, node_mm_cid),
+	       TP_PROTO(u32 cpu_id, u32 node_id, u32 mm_cid),
+	       TP_ARGS(cpu_id, node_id, mm_cid),
 	       TP_STRUCT__entry(__field(s32, cpu_id)
 				__field(s32, node_id)
 				__field(s32, mm_cid)
 	       ),
-	       TP_fast_assign(__entry->cpu_id = lower_32_bits(cpu_pair);
-			      __entry->node_id = lower_32_bits(node_mm_cid);
-			      __entry->mm_cid = upper_32_bits(node_mm_cid);
+	       TP_fast_assign(__entry->cpu_id = cpu_id;
+			      __entry->node_id = node_id;
+			      __entry->mm_cid = mm_cid;
 	       ),
 	       TP_printk("cpu_id=%d node_id=%d mm_cid=%d", __entry->cpu_id,
 			 __entry->node_id, __entry->mm_cid),

@@ -22,7 +22,7 @@
  */
 static inline bool percpu_segment_kept(struct task_struct *t)
 {
-	return t->rseq.tracked & RSEQ_TRACK_SEGMENT;
+	return t->rseq.segment;
 }
 
 void percpu_segment_switch_to(struct task_struct *next);

@@ -239,7 +239,7 @@ static enum outcome play(struct subject *s)
 	enum outcome outcome = BROKEN;
 	int tries;
 
-	for (tries = 0; tries < 20; tries++) {
+	for (tries = 0; tries < 50; tries++) {
 		job->ret = 0;
 		job->go = false;
 		job->switches = -1;
@@ -319,10 +319,11 @@ static int overwrite(struct subject *s)
 
 	job->switches = thread_switches();
 	*field = RSEQ_GARBAGE;
-	/* Starts the companion. */
-	s->area->rseq_cs = addr(&st->cs);
-	while (!job->go)
-		;
+	/* Starts the companion; a preemption before it has looked clears it. */
+	while (!job->go) {
+		if (!s->area->rseq_cs)
+			s->area->rseq_cs = addr(&st->cs);
+	}
 	seen = *s->area;
 	job->switches = thread_switches() - job->switches;
 	return seen.cpu_id == RSEQ_GARBAGE ||

@@ -12,7 +12,7 @@
 #include <linux/types.h>
 
 /* The index is the thread's mm_cid, and not the number of its CPU. */
-#define PERCPU_SEGMENT_MM_CID	(1ULL << 0)
+#define PERCPU_SEGMENT_MM_CID	0x1
 
 /**
  * struct percpu_segment - where the GS base of a thread is kept

@@ -33,6 +33,7 @@
 
 #include <linux/cpuhotplug.h>
 #include <linux/entry-common.h>
+#include <linux/nospec.h>
 #include <linux/ptrace.h>
 #include <linux/ratelimit.h>
 #include <linux/rseq.h>
@@ -68,7 +69,19 @@ static bool rseq_is_slow(const struct rseq_state *state)
 	return rseq_is_extended(state) || IS_ENABLED(CONFIG_RSEQ_STATS);
 }
 
-/* Threads to come see the key: rseq_fork() and rseq_register(). */
+/*
+ * May current write its IDs on the fast path from now on? A child of fork, and
+ * one that registers, has not.
+ */
+static void rseq_settle(struct task_struct *t)
+{
+	WRITE_ONCE(t->rseq.slow, rseq_is_slow(&t->rseq));
+	/* Who comes to observe after this looks at all threads after it. */
+	smp_mb();
+	if (static_key_enabled(&rseq_observed))
+		WRITE_ONCE(t->rseq.slow, true);
+}
+
 static void rseq_observe_threads(bool observed)
 {
 	struct task_struct *p, *t;
@@ -88,7 +101,7 @@ static void rseq_observe_threads(bool observed)
 int rseq_observe(void)
 {
 	static_branch_inc(&rseq_observed);
-	/* Pairs with the one in rseq_register(). */
+	/* Pairs with the one in rseq_settle(). */
 	smp_mb();
 	rseq_observe_threads(true);
 	return 0;
@@ -153,31 +166,55 @@ void rseq_kill(enum rseq_verdict verdict, struct pt_regs *regs, int sig)
  * @ip:		its user instruction pointer
  * @address:	what its rseq_cs says; any value
  * @cs:		the descriptor, filled in unless it cannot be read
+ * @disarm:	clear rseq_cs, if the thread can go on
  *
- * Context: task context; may fault and sleep, unless page faults are disabled.
- * Return: the verdict; nothing has changed.
+ * All accesses are made within one window. The addresses are user space's
+ * choice: none is used before it has been checked, not even speculatively.
+ *
+ * Context: task context; may fault and sleep, unless interrupts are disabled.
+ * Return: the verdict; nothing has changed if the thread cannot go on.
  */
-static enum rseq_verdict rseq_inspect(struct task_struct *t, unsigned long ip,
-				      u64 address, struct rseq_cs *cs)
+static __always_inline enum rseq_verdict
+rseq_inspect(struct task_struct *t, unsigned long ip, u64 address,
+	     struct rseq_cs *cs, bool disarm)
 {
+	struct rseq_cs __user *descriptor = (void __user *)(unsigned long)address;
+	enum rseq_verdict verdict;
 	u64 limit = TASK_SIZE;
 	u32 found = 0;
 
-	if (address == (u64)-EFAULT)
-		return RSEQ_FAULT_AREA;
-	if (address >= limit)
-		return RSEQ_BAD_DESCRIPTOR;
-	if (copy_from_user(cs, (void __user *)(unsigned long)address,
-			   sizeof(*cs)))
-		return RSEQ_FAULT_DESCRIPTOR;
+	if (unlikely(address >= limit))
+		return address == (u64)-EFAULT ? RSEQ_FAULT_AREA :
+						 RSEQ_BAD_DESCRIPTOR;
+
+	verdict = RSEQ_FAULT_DESCRIPTOR;
+	if (!user_access_begin(descriptor, sizeof(*descriptor)))
+		return verdict;
+	unsafe_get_user(cs->version, &descriptor->version, fault);
+	unsafe_get_user(cs->flags, &descriptor->flags, fault);
+	unsafe_get_user(cs->start_ip, &descriptor->start_ip, fault);
+	unsafe_get_user(cs->post_commit_offset,
+			&descriptor->post_commit_offset, fault);
+	unsafe_get_user(cs->abort_ip, &descriptor->abort_ip, fault);
+
 	if (rseq_abort_ip_valid(cs->abort_ip, limit)) {
 		unsigned long sig = cs->abort_ip - sizeof(u32);
 
-		if (get_user(found, (u32 __user *)sig))
-			return RSEQ_FAULT_SIGNATURE;
+		verdict = RSEQ_FAULT_SIGNATURE;
+		sig = array_index_nospec(sig, (unsigned long)limit);
+		unsafe_get_user(found, (u32 __user *)sig, fault);
 	}
 
-	return rseq_judge(cs, ip, limit, found, t->rseq.sig);
+	verdict = rseq_judge(cs, ip, limit, found, t->rseq.sig);
+	if (disarm && !rseq_failed(verdict))
+		unsafe_put_user(0ULL, &t->rseq.area->rseq_cs, fault_area);
+	user_access_end();
+	return verdict;
+fault_area:
+	verdict = RSEQ_FAULT_AREA;
+fault:
+	user_access_end();
+	return verdict;
 }
 
 static const char *rseq_cause(enum rseq_event cause)
@@ -211,16 +248,10 @@ static enum rseq_verdict rseq_restart(struct task_struct *t,
 	enum rseq_verdict verdict;
 	struct rseq_cs cs;
 
-	verdict = rseq_inspect(t, ip, address, &cs);
-	if (rseq_failed(verdict))
-		return verdict;
-
-	if (put_user(0ULL, &t->rseq.area->rseq_cs))
-		return RSEQ_FAULT_AREA;
-
+	verdict = rseq_inspect(t, ip, address, &cs, true);
 	if (verdict == RSEQ_CLEAR) {
 		rseq_count(RSEQ_EVENT_CLEAR);
-	} else {
+	} else if (verdict == RSEQ_ABORT) {
 		rseq_count(cause);
 		trace_rseq_ip_fixup(ip, address, &cs, rseq_cause(cause));
 		instruction_pointer_set(regs, cs.abort_ip);
@@ -274,6 +305,7 @@ fault:
  * @cpu_pair:		the IDs to write
  * @node_id:		likewise
  * @mm_cid:		likewise
+ * @cs:			what rseq_cs says, or %RSEQ_CS_UNREAD
  * @cause:		what to count an abort as
  */
 struct rseq_exit {
@@ -282,6 +314,7 @@ struct rseq_exit {
 	u64			cpu_pair;
 	u32			node_id;
 	u32			mm_cid;
+	u64			cs;
 	enum rseq_event		cause;
 };
 
@@ -298,12 +331,14 @@ static void rseq_exit_prepare(struct rseq_exit *exit, struct task_struct *t,
 	exit->cpu_pair = rseq_cpu_pair();
 	exit->node_id = rseq_node_id();
 	exit->mm_cid = task_mm_cid(t);
+	exit->cs = RSEQ_CS_UNREAD;
 	exit->cause = t->rseq.mm_cid & RSEQ_IDS_MIGRATED ?
 		RSEQ_EVENT_ABORT_MIGRATE : RSEQ_EVENT_ABORT_PREEMPT;
 
 	t->rseq.mm_cid &= ~RSEQ_IDS_MIGRATED;
-	if (ids && rseq_is_extended(&t->rseq)) {
+	if (ids)
 		t->rseq.cpu_id = lower_32_bits(exit->cpu_pair);
+	if (ids && rseq_is_extended(&t->rseq)) {
 		t->rseq.node_id = exit->node_id;
 		t->rseq.mm_cid = exit->mm_cid;
 	}
@@ -327,7 +362,9 @@ static enum rseq_verdict rseq_exit_try(struct rseq_exit *exit,
 {
 	u64 cs;
 
-	if (!exit->ids) {
+	if (exit->cs != RSEQ_CS_UNREAD) {
+		cs = exit->cs;
+	} else if (!exit->ids) {
 		cs = rseq_read_section(t->rseq.area);
 	} else if (!rseq_is_extended(&t->rseq)) {
 		cs = rseq_write_ids(t->rseq.area, exit->cpu_pair,
@@ -353,43 +390,60 @@ static enum rseq_verdict rseq_exit_try(struct rseq_exit *exit,
 	return rseq_restart(t, task_pt_regs(t), cs, exit->cause);
 }
 
+/* With interrupts enabled: fault in what was not there, see to what is wrong. */
+static void rseq_exit_again(struct rseq_exit *exit, struct task_struct *t,
+			    enum rseq_verdict verdict)
+{
+	if (verdict >= RSEQ_FAULT_AREA)
+		verdict = rseq_exit_try(exit, t);
+	if (rseq_failed(verdict)) {
+		rseq_forget_ids(t);
+		rseq_kill(verdict, task_pt_regs(t), 0);
+	}
+}
+
 /**
  * rseq_exit_slow - return to user mode, the less frequent cases
  * @ti_work:	thread flags, with one of %_TIF_RSEQ set
+ * @cs:		what rseq_cs says, if the fast path wrote the IDs and read it;
+ *		%RSEQ_CS_UNREAD if it did not try, -EFAULT if it could not
  *
  * See rseq_exit_to_user_mode().
  *
  * Return: the thread flags as they are on return, but for %_TIF_RSEQ.
  */
-unsigned long rseq_exit_slow(unsigned long ti_work)
+unsigned long rseq_exit_slow(unsigned long ti_work, u64 cs)
 {
 	struct task_struct *t = current;
-	enum rseq_verdict verdict;
-	struct rseq_exit exit;
 
 	do {
 		bool granted = rseq_slice_granted(t);
+		enum rseq_verdict verdict;
+		struct rseq_exit exit;
 
 		rseq_exit_prepare(&exit, t, ti_work & _TIF_RSEQ_IDS);
 		rseq_count(RSEQ_EVENT_EXIT);
+		if (cs < TASK_SIZE) {
+			exit.ids = false;
+			exit.cs = cs;
+		}
 
-		pagefault_disable();
-		verdict = rseq_exit_try(&exit, t);
-		pagefault_enable();
+		/* Where it is known to fault, do not try without. */
+		verdict = RSEQ_FAULT_AREA;
+		if (exit.old.cpu_id == RSEQ_CPU_UNKNOWN) {
+			rseq_settle(t);
+		} else if (cs != (u64)-EFAULT) {
+			verdict = rseq_exit_try(&exit, t);
+			if (verdict >= RSEQ_FAULT_AREA)
+				rseq_count(RSEQ_EVENT_FAULT);
+		}
 		if (!rseq_failed(verdict) && !granted)
 			break;
 
 		local_irq_enable_exit_to_user(ti_work);
+		rseq_exit_again(&exit, t, verdict);
 		if (granted)
 			rseq_slice_revoke(t);
-		if (verdict >= RSEQ_FAULT_AREA) {
-			rseq_count(RSEQ_EVENT_FAULT);
-			verdict = rseq_exit_try(&exit, t);
-		}
-		if (rseq_failed(verdict)) {
-			rseq_forget_ids(t);
-			rseq_kill(verdict, task_pt_regs(t), 0);
-		}
 		local_irq_disable_exit_to_user();
 		tick_nohz_user_enter_prepare();
 
@@ -397,6 +451,7 @@ unsigned long rseq_exit_slow(unsigned long ti_work)
 		if (ti_work & EXIT_TO_USER_MODE_WORK)
 			ti_work = exit_to_user_mode_loop(task_pt_regs(t),
 							 ti_work);
+		cs = RSEQ_CS_UNREAD;
 	} while (ti_work & _TIF_RSEQ);
 
 	return ti_work;
@@ -448,7 +503,8 @@ enum rseq_verdict rseq_check_syscall(struct task_struct *t,
 	if (!address)
 		return RSEQ_CLEAR;
 	/* The last byte of the instruction that made the call. */
-	verdict = rseq_inspect(t, instruction_pointer(regs) - 1, address, &cs);
+	verdict = rseq_inspect(t, instruction_pointer(regs) - 1, address, &cs,
+			       false);
 	return verdict == RSEQ_ABORT ? RSEQ_BAD_SYSCALL : verdict;
 }
 
@@ -538,13 +594,9 @@ static int rseq_register(struct rseq __user *area, u32 len, int flags, u32 sig)
 		.cpu_id		= RSEQ_CPU_UNKNOWN,
 		.tracked	= true,
 		.segment	= t->rseq.segment,
+		.slow		= true,
 		.slice		= slice,
 	};
-	WRITE_ONCE(t->rseq.slow, rseq_is_slow(&t->rseq));
-	/* Who comes to observe after this looks at all threads after it. */
-	smp_mb();
-	if (static_key_enabled(&rseq_observed))
-		WRITE_ONCE(t->rseq.slow, true);
 	/* The exit to user mode writes the IDs. */
 	arch_rseq_raise_ids(t);
 	return 0;

@@ -52,7 +52,7 @@ enum rseq_verdict {
  *
  * Return: true if it does.
  */
-static inline bool rseq_failed(enum rseq_verdict verdict)
+static __always_inline bool rseq_failed(enum rseq_verdict verdict)
 {
 	return verdict > RSEQ_ABORT;
 }
@@ -64,7 +64,7 @@ static inline bool rseq_failed(enum rseq_verdict verdict)
  *
  * Return: true if there can.
  */
-static inline bool rseq_abort_ip_valid(u64 abort_ip, u64 limit)
+static __always_inline bool rseq_abort_ip_valid(u64 abort_ip, u64 limit)
 {
 	return abort_ip >= sizeof(u32) && abort_ip < limit;
 }
@@ -85,7 +85,7 @@ static inline bool rseq_abort_ip_valid(u64 abort_ip, u64 limit)
  * Context: any; no side effects.
  * Return: the verdict.
  */
-static inline enum rseq_verdict
+static __always_inline enum rseq_verdict
 rseq_judge(const struct rseq_cs *cs, u64 ip, u64 limit, u32 found, u32 sig)
 {
 	if (cs->version)

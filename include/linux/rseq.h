@@ -71,8 +71,14 @@ static inline void rseq_slice_signal(struct task_struct *t) { }
 #define RSEQ_IDS_MIGRATED	0x40000000U
 #define RSEQ_IDS_MASK		(RSEQ_IDS_STALE | RSEQ_IDS_MIGRATED)
 
-/* In rseq_state::cpu_id: nothing was written to the area yet. */
+/*
+ * In rseq_state::cpu_id: nothing was written to the area yet, so that its page
+ * may not be there, or still be shared with the parent.
+ */
 #define RSEQ_CPU_UNKNOWN	U16_MAX
+
+/* Instead of what rseq_cs says: it was not read yet. No user address. */
+#define RSEQ_CS_UNREAD		U64_MAX
 
 /**
  * struct rseq_cpu_ids - the ID fields of a CPU, as they are stored
@@ -89,7 +95,7 @@ DECLARE_PER_CPU_READ_MOSTLY(struct rseq_cpu_ids, rseq_cpu_ids);
 /* Enabled while somebody wants to see when the IDs are written. */
 DECLARE_STATIC_KEY_FALSE(rseq_observed);
 
-unsigned long rseq_exit_slow(unsigned long ti_work);
+unsigned long rseq_exit_slow(unsigned long ti_work, u64 cs);
 void __rseq_signal_deliver(int sig, struct pt_regs *regs, u64 address);
 void rseq_ids_written(struct task_struct *t);
 void rseq_debug_fork(struct task_struct *p);
@@ -191,20 +197,20 @@ rseq_exit_to_user_mode(unsigned long ti_work)
 			cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
 					    rseq_node_id(), task_mm_cid(t));
 		else
-			cs = -1;
+			cs = RSEQ_CS_UNREAD;
 	} else if (ti_work & _TIF_RSEQ) {
 		t = arch_rseq_current();
 		arch_rseq_lower(t);
 		if (!IS_ENABLED(CONFIG_RSEQ_STATS))
 			cs = rseq_read_section(t->rseq.area);
 		else
-			cs = -1;
+			cs = RSEQ_CS_UNREAD;
 	} else {
 		return ti_work;
 	}
 
 	if (unlikely(cs))
-		ti_work = rseq_exit_slow(ti_work);
+		ti_work = rseq_exit_slow(ti_work, cs);
 	return ti_work;
 }
 
@@ -337,8 +343,7 @@ static inline void rseq_fork(struct task_struct *p, u64 clone_flags)
 		/* The copy of the area need not be one, so do not check it. */
 		p->rseq.cpu_id = RSEQ_CPU_UNKNOWN;
 		p->rseq.mm_cid |= RSEQ_IDS_STALE;
-		if (static_key_enabled(&rseq_observed))
-			p->rseq.slow = true;
+		p->rseq.slow = true;
 	}
 	rseq_debug_fork(p);
 }

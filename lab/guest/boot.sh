@@ -83,6 +83,18 @@ quote() {
 	printf '%s' "$1" | sed 's/,/,,/g'
 }
 
+# The guest is told the frequency of its time stamp counter, which is that of the
+# host. It cannot measure it while the host is busy, and all its clocks would be
+# wrong, by a factor of ten or more.
+tsc_khz() {
+	source=$top/lab/guest/tsc_khz.c program=$build/tsc_khz
+	if [ ! -x "$program" ] || [ "$source" -nt "$program" ]; then
+		gcc -O2 -Wall -Wextra -o "$run/tsc_khz" "$source"
+		mv -f "$run/tsc_khz" "$program"
+	fi
+	"$program"
+}
+
 machine="-accel tcg,thread=multi -cpu max" arguments=
 # A repeated string instruction counts once a turn, so they should not go byte by
 # byte. The calibration of the APIC timer would take half a minute.
@@ -90,6 +102,8 @@ if [ -n "${ICOUNT:-}" ]; then
 	machine="-accel tcg,thread=single -icount shift=0,sleep=off -rtc clock=vm
 		-cpu max,erms=off"
 	arguments=nolapic_timer
+else
+	arguments=tsc_early_khz=$(tsc_khz)
 fi
 # shellcheck disable=SC2086
 set -- -M pc $machine -m "$mem" \

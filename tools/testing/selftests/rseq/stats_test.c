@@ -11,6 +11,7 @@
 
 enum counter {
 	EXITS, IDS, CLEARS, PREEMPT, MIGRATE, SIGNALLED, FAULTS, KILLS,
+	GRANTED, EXPIRED, REVOKED, YIELDED,
 	COUNTERS
 };
 
@@ -23,6 +24,10 @@ static const char * const names[COUNTERS] = {
 	[SIGNALLED] = "aborts_signal",
 	[FAULTS] = "faults",
 	[KILLS] = "kills",
+	[GRANTED] = "slices_granted",
+	[EXPIRED] = "slices_expired",
+	[REVOKED] = "slices_revoked",
+	[YIELDED] = "slices_yielded",
 };
 
 struct stats {
@@ -77,9 +82,9 @@ FIXTURE_SETUP(stats)
 		     strerror(errno));
 	self->st = map_pages(1, true);
 	self->s = &self->st->s;
-	self->s->default_sigsegv = true;
 	if (!stage_init(self->st, variant->extended))
 		SKIP(return, "two CPUs are needed");
+	self->s->default_sigsegv = true;
 	ASSERT_TRUE(read_stats(&self->before));
 }
 

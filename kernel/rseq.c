@@ -70,26 +70,18 @@ static bool rseq_is_slow(const struct rseq_state *state)
 }
 
 /*
- * May current write its IDs on the fast path from now on? A child of fork, and
- * one that registers, has not.
+ * May current write its IDs on the fast path from now on? Registration and fork
+ * say no; so does a tracer, for all threads. Only the thread itself says yes.
  */
 static void rseq_settle(struct task_struct *t)
 {
-	WRITE_ONCE(t->rseq.slow, rseq_is_slow(&t->rseq));
+	if (rseq_is_slow(&t->rseq) || static_key_enabled(&rseq_observed))
+		return;
+	WRITE_ONCE(t->rseq.slow, false);
 	/* Who comes to observe after this looks at all threads after it. */
 	smp_mb();
 	if (static_key_enabled(&rseq_observed))
 		WRITE_ONCE(t->rseq.slow, true);
-}
-
-static void rseq_observe_threads(bool observed)
-{
-	struct task_struct *p, *t;
-
-	/* Keeps out fork, which holds it for writing. */
-	guard(read_lock)(&tasklist_lock);
-	for_each_process_thread(p, t)
-		WRITE_ONCE(t->rseq.slow, observed || rseq_is_slow(&t->rseq));
 }
 
 /**
@@ -100,10 +92,15 @@ static void rseq_observe_threads(bool observed)
  */
 int rseq_observe(void)
 {
+	struct task_struct *p, *t;
+
 	static_branch_inc(&rseq_observed);
 	/* Pairs with the one in rseq_settle(). */
 	smp_mb();
-	rseq_observe_threads(true);
+	/* Keeps out fork, which holds it for writing. */
+	guard(read_lock)(&tasklist_lock);
+	for_each_process_thread(p, t)
+		WRITE_ONCE(t->rseq.slow, true);
 	return 0;
 }
 
@@ -114,9 +111,8 @@ int rseq_observe(void)
  */
 void rseq_unobserve(void)
 {
+	/* A thread finds out the next time that it is slow. */
 	static_branch_dec(&rseq_observed);
-	if (!static_key_enabled(&rseq_observed))
-		rseq_observe_threads(false);
 }
 
 /**
@@ -405,8 +401,8 @@ static void rseq_exit_again(struct rseq_exit *exit, struct task_struct *t,
 /**
  * rseq_exit_slow - return to user mode, the less frequent cases
  * @ti_work:	thread flags, with one of %_TIF_RSEQ set
- * @cs:		what rseq_cs says, if the fast path wrote the IDs and read it;
- *		%RSEQ_CS_UNREAD if it did not try, -EFAULT if it could not
+ * @cs:		what rseq_cs says, if the fast path has done all that comes
+ *		before; %RSEQ_CS_UNREAD if it did not try, -EFAULT if it failed
  *
  * See rseq_exit_to_user_mode().
  *
@@ -417,7 +413,8 @@ unsigned long rseq_exit_slow(unsigned long ti_work, u64 cs)
 	struct task_struct *t = current;
 
 	do {
-		bool granted = rseq_slice_granted(t);
+		/* The IDs are noted when it was switched out since. */
+		bool granted = ti_work & _TIF_RSEQ_IDS && rseq_slice_granted(t);
 		enum rseq_verdict verdict;
 		struct rseq_exit exit;
 
@@ -428,11 +425,11 @@ unsigned long rseq_exit_slow(unsigned long ti_work, u64 cs)
 			exit.cs = cs;
 		}
 
+		if (t->rseq.slow)
+			rseq_settle(t);
 		/* Where it is known to fault, do not try without. */
 		verdict = RSEQ_FAULT_AREA;
-		if (exit.old.cpu_id == RSEQ_CPU_UNKNOWN) {
-			rseq_settle(t);
-		} else if (cs != (u64)-EFAULT) {
+		if (exit.old.cpu_id != RSEQ_CPU_UNKNOWN && cs != (u64)-EFAULT) {
 			verdict = rseq_exit_try(&exit, t);
 			if (verdict >= RSEQ_FAULT_AREA)
 				rseq_count(RSEQ_EVENT_FAULT);
@@ -459,13 +456,14 @@ unsigned long rseq_exit_slow(unsigned long ti_work, u64 cs)
 
 /**
  * rseq_ids_written - tell whom it concerns that signal delivery wrote the IDs
- * @t:	current
+ * @cpu_id:	what was written
+ * @node_id:	likewise
+ * @mm_cid:	likewise
  */
-void rseq_ids_written(struct task_struct *t)
+void rseq_ids_written(u32 cpu_id, u32 node_id, u32 mm_cid)
 {
 	rseq_count(RSEQ_EVENT_IDS);
-	trace_rseq_update(lower_32_bits(rseq_cpu_pair()), rseq_node_id(),
-			  task_mm_cid(t));
+	trace_rseq_update(cpu_id, node_id, mm_cid);
 }
 
 /**
@@ -522,8 +520,13 @@ void rseq_membarrier_ipi(void *caller)
 	/* What the caller wrote is seen by the section when it restarts. */
 	smp_mb();
 
-	if (current != caller && current->rseq.area)
+	if (current == caller || !current->rseq.area)
+		return;
+	/* A note of the IDs would say that its time slice extension is over. */
+	if (!rseq_slice_granted(current))
 		rseq_raise(current);
+	else if (!(read_thread_flags() & _TIF_RSEQ_IDS))
+		arch_rseq_raise_section(current);
 }
 
 /**

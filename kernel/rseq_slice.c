@@ -250,7 +250,7 @@ SYSCALL_DEFINE0(rseq_slice_yield)
 	if (!rseq_slice_granted(current))
 		return 0;
 	/* Switched out since it was granted? Then there is a note of that. */
-	lost = read_thread_flags() & _TIF_RSEQ;
+	lost = read_thread_flags() & _TIF_RSEQ_IDS;
 	if (!lost)
 		rseq_count(RSEQ_EVENT_SLICE_YIELDED);
 	rseq_slice_revoke(current);

@@ -72,8 +72,8 @@ static inline void rseq_slice_signal(struct task_struct *t) { }
 #define RSEQ_IDS_MASK		(RSEQ_IDS_STALE | RSEQ_IDS_MIGRATED)
 
 /*
- * In rseq_state::cpu_id: nothing was written to the area yet, so that its page
- * may not be there, or still be shared with the parent.
+ * In rseq_state::cpu_id: it is not known what the area says. Its page may not be
+ * there, or still be shared with the parent.
  */
 #define RSEQ_CPU_UNKNOWN	U16_MAX
 
@@ -92,12 +92,23 @@ struct rseq_cpu_ids {
 
 DECLARE_PER_CPU_READ_MOSTLY(struct rseq_cpu_ids, rseq_cpu_ids);
 
+/**
+ * rseq_expects_fault - can a thread access its area with interrupts disabled?
+ * @t:	current
+ *
+ * Return: true if it can, so that a page fault then is nothing to warn about.
+ */
+static inline bool rseq_expects_fault(struct task_struct *t)
+{
+	return t->rseq.area;
+}
+
 /* Enabled while somebody wants to see when the IDs are written. */
 DECLARE_STATIC_KEY_FALSE(rseq_observed);
 
 unsigned long rseq_exit_slow(unsigned long ti_work, u64 cs);
 void __rseq_signal_deliver(int sig, struct pt_regs *regs, u64 address);
-void rseq_ids_written(struct task_struct *t);
+void rseq_ids_written(u32 cpu_id, u32 node_id, u32 mm_cid);
 void rseq_debug_fork(struct task_struct *p);
 void rseq_syscall_exit(struct pt_regs *regs);
 void rseq_membarrier_ipi(void *caller);
@@ -193,7 +204,7 @@ rseq_exit_to_user_mode(unsigned long ti_work)
 	if (likely(ti_work & _TIF_RSEQ_IDS)) {
 		t = arch_rseq_current();
 		arch_rseq_lower(t);
-		if (likely(!t->rseq.slow))
+		if (likely(!data_race(t->rseq.slow)))
 			cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
 					    rseq_node_id(), task_mm_cid(t));
 		else
@@ -232,7 +243,8 @@ static __always_inline void rseq_signal_deliver(struct ksignal *ksig,
 						struct pt_regs *regs)
 {
 	struct task_struct *t = current;
-	u64 cs;
+	u64 cpu_pair, cs;
+	u32 node_id;
 
 	if (!t->rseq.area)
 		return;
@@ -241,11 +253,14 @@ static __always_inline void rseq_signal_deliver(struct ksignal *ksig,
 		rseq_slice_signal(t);
 		cs = rseq_read_section(t->rseq.area);
 	} else {
-		cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
-				    rseq_node_id(), task_mm_cid(t));
+		cpu_pair = rseq_cpu_pair();
+		node_id = rseq_node_id();
+		cs = rseq_write_ids(t->rseq.area, cpu_pair, node_id,
+				    task_mm_cid(t));
 		if (IS_ENABLED(CONFIG_RSEQ_STATS) ||
 		    static_branch_unlikely(&rseq_observed))
-			rseq_ids_written(t);
+			rseq_ids_written(lower_32_bits(cpu_pair), node_id,
+					 task_mm_cid(t));
 	}
 
 	if (unlikely(cs))
@@ -273,7 +288,8 @@ static __always_inline void rseq_raise(struct task_struct *t)
  * A thread that gives up its CPU in a system call is not in a critical section,
  * so nothing is left to do for it if its IDs are still what its area says.
  *
- * Context: preemption disabled; @next is current or not running.
+ * Context: preemption disabled; @next is not running; or it is current, with a
+ * mm_cid that execve() has changed.
  */
 static __always_inline void rseq_sched_switch_to(struct task_struct *next)
 {
@@ -363,6 +379,11 @@ static __always_inline unsigned long
 rseq_exit_to_user_mode(unsigned long ti_work)
 {
 	return ti_work;
+}
+
+static inline bool rseq_expects_fault(struct task_struct *t)
+{
+	return false;
 }
 
 static inline void rseq_signal_deliver(struct ksignal *ksig,

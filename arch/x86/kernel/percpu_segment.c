@@ -7,9 +7,9 @@
  * space has per-CPU operations that need no critical section, as the kernel has.
  *
  * The thread says where the base is for index 0, and how far it is from one
- * index to the next. The index is its CPU number or its mm_cid; both change
- * only while it is not running, and then the scheduler works out the new base
- * (see rseq_sched_switch_to()). What the thread asked for is written by itself
+ * index to the next. The index is its CPU number or its mm_cid. The scheduler
+ * works out the new base when it finds that one of them has changed (see
+ * rseq_sched_switch_to()). What the thread asked for is written by itself
  * only, and copied by fork.
  */
 
@@ -31,21 +31,11 @@ static unsigned long percpu_segment_base(struct task_struct *t)
 	unsigned long index;
 
 	if (t->rseq.segment == RSEQ_SEGMENT_MM_CID)
-		index = task_mm_cid(t);
+		/* Within execve() there is none, nor a way to user mode. */
+		index = max(task_mm_cid(t), 0);
 	else
 		index = smp_processor_id();
 	return t->thread.percpu_base + index * t->thread.percpu_stride;
-}
-
-/**
- * percpu_segment_switch_to - work out the GS base for a thread's next turn
- * @next:	the thread, which has a per-CPU segment, with its mm_cid assigned
- *
- * Context: on the CPU that @next is about to run on, preemption disabled.
- */
-void percpu_segment_switch_to(struct task_struct *next)
-{
-	next->thread.gsbase = percpu_segment_base(next);
 }
 
 /* Make the GS base of current what it has to be from now on. */
@@ -54,6 +44,30 @@ static void percpu_segment_load(unsigned long base)
 	x86_gsbase_write_cpu_inactive(base);
 	/* Without FSGSBASE the context switch does not read it back. */
 	current->thread.gsbase = base;
+}
+
+/**
+ * percpu_segment_switch_to - work out the GS base for a thread's next turn
+ * @next:	the thread, which has a per-CPU segment, with its mm_cid assigned
+ *
+ * The context switch loads it, unless @next is current, whose mm_cid was
+ * changed by an execve() that failed.
+ *
+ * Context: on the CPU that @next is about to run on, preemption disabled.
+ */
+void percpu_segment_switch_to(struct task_struct *next)
+{
+	unsigned long base = percpu_segment_base(next);
+
+	/*
+	 * The mm_cid may be another one, and then the old one again, before
+	 * the area is written. So at the next switch, look at it again.
+	 */
+	next->rseq.mm_cid |= RSEQ_IDS_STALE;
+	if (next == current)
+		percpu_segment_load(base);
+	else
+		next->thread.gsbase = base;
 }
 
 static void percpu_segment_reset(void)

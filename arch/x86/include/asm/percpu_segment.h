@@ -7,7 +7,7 @@
  *
  * The base is worked out where the scheduler finds that the IDs of the thread
  * are not what they were, and stored where the context switch loads it from:
- * see rseq_sched_switch_to(). So the context switch itself does not know of it.
+ * see rseq_sched_switch_to(). The context switch itself does not know of it.
  */
 
 #include <linux/sched.h>

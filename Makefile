@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 TREE ?= ours
 
 # Given on the command line or in the environment, and read by the scripts.
-export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK MATRIX
+export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK MATRIX PROGRAMS
 
 name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notdir $(CONFIG)))))
 
@@ -15,7 +15,7 @@ name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notd
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: ## build our kernel, boot it, and run the per-CPU counter demo in it
@@ -28,6 +28,10 @@ test: ## build and test everything (TESTS='name...' for some)
 .PHONY: matrix
 matrix: deps ## the self-tests in other configurations (MATRIX='name...')
 	@lab/matrix/matrix.sh
+
+.PHONY: conformance
+conformance: ## programs that others wrote, on stock and on ours (PROGRAMS='name...')
+	@lab/conformance/conformance.sh
 
 .PHONY: shell
 shell: ## a shell in our kernel, with all programs in its PATH

@@ -50,6 +50,12 @@ look() {
 		need gnuplot-nox tool gnuplot
 		need rt-tests tool hackbench
 	fi
+	if [ -n "${CONFORMANCE:-}" ]; then
+		need stress-ng tool stress-ng
+		need gdb tool gdb
+		need liburcu-dev compiles urcu.h -m64
+		need criu tool criu
+	fi
 	[ -n "${LINUX:-}" ] ||
 		need linux-source-6.12 test -f /usr/src/linux-source-6.12.tar.xz
 }

@@ -110,6 +110,9 @@ if [ "$kernel" = ours ]; then
 	for name in $own; do
 		program "$name" "$top/lab/test/$name.sh"
 	done
+
+	# The programs of others, on stock as well.
+	program conformance "$top/lab/conformance/conformance.sh" short
 fi
 
 # A 32-bit kernel has only the 32-bit programs.
@@ -147,7 +150,7 @@ for name in $wanted; do
 	case " $matched " in
 	*" $name "*) ;;
 	*) die "TESTS=$name: there is no such test; there are check-bare bare bare32 $(
-		echo $own) kunit $(sed 's/.*://' "$build/selftests/kselftest-list.txt" \
+		echo $own) conformance kunit $(sed 's/.*://' "$build/selftests/kselftest-list.txt" \
 		2>/dev/null | tr '\n' ' ')" ;;
 	esac
 done

@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# conformance.sh [short]: run programs that rely on rseq, and that nobody here
+# wrote, on stock and on ours, and compare. What succeeds on stock must succeed
+# on ours. README.md says what they are.
+#
+# Prints a table, and how many passed and failed. The short form takes what fits
+# a few minutes, and prints TAP, with the table in comments.
+#
+#	PROGRAMS='NAME...'	only these
+set -eu
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/lab/lib.sh"
+
+here=$top/lab/conformance
+out=$build/conformance
+case $#,${1:-} in
+0,) form=full ;;
+1,short) form=short ;;
+*) die "usage: conformance.sh [short]" ;;
+esac
+programs=${PROGRAMS:-}
+
+CONFORMANCE=1 "$top/lab/deps.sh"
+for kernel in stock ours; do
+	"$top/lab/guest/kernel.sh" "$kernel"
+	[ "$form" = short ] ||
+		"$top/lab/guest/kernel.sh" "$kernel" "$here/criu.config"
+done
+"$here/programs.sh"
+
+lock "$build/conformance-run.lock"
+results=$out/results
+mkdir -p "$results"
+rm -f "$results"/*
+
+# guest KERNEL FORM SECONDS: the results of the programs, or of those that came
+# first if the guest did not live to the end. How it ended is one of them.
+guest() {
+	step "$1: boot it and run the programs ($2)"
+	echo 0 >"$results/status"
+	{
+		CMD="'$here/guest.sh' '$2' '$out' $programs" \
+			LOG="conformance/$1" TIMEOUT="${TIMEOUT:-$3}" \
+			"$top/lab/guest/boot.sh" "$1" 2>"$results/$1.boot" ||
+			echo $? >"$results/status"
+	} | while IFS= read -r line; do
+		printf '%s\n' "$line"
+		case $line in
+		'= '*) step "$1: ${line#= }" ;;
+		esac
+	done >>"$results/${1%-criu}"
+	{
+		sed 's/^/| /' "$results/$1.boot"
+		echo "= guest/$2 $(cat "$results/status") 0"
+	} >>"$results/${1%-criu}"
+}
+mkdir -p "$build/log/conformance"
+for kernel in stock ours; do
+	if [ "$form" = short ]; then
+		guest "$kernel" short 900
+	else
+		guest "$kernel" full 10800
+		guest "$kernel-criu" criu 900
+	fi
+done
+for name in $programs; do
+	grep -qF "= $name " "$results/stock" ||
+		die "PROGRAMS=$name: the $form form has no such program; guest.sh lists them"
+done
+awk -v form="$form" -f "$here/compare.awk" "$results/stock" \
+	"$results/ours"

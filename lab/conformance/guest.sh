@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# guest.sh short|full|criu DIRECTORY [NAME...]: in the guest, run programs one
+# after the other, those from DIRECTORY, where programs.sh has put them, and
+# those of the system; NAMEs choose some of them.
+#
+# When one ends there is a line "= NAME STATUS SECONDS" on standard output,
+# after what it printed, each line after "| ". 124 for STATUS says that it was
+# stopped when its time was up, which is meant for a machine that is busy with
+# other things.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+form=$1 dir=$2
+shift 2
+wanted=$*
+said=$(mktemp)
+# A program may leave a core behind, and its own files.
+cd "$(mktemp -d)" || exit
+
+# now: seconds since boot.
+now() {
+	read -r up _ </proc/uptime
+	echo "${up%.*}"
+}
+
+# try NAME SECONDS COMMAND...: run a program.
+try() {
+	name=$1 limit=$2
+	shift 2
+	case " $wanted " in
+	'  ' | *" $name "*) ;;
+	*) return ;;
+	esac
+	began=$(now)
+	status=0
+	timeout -k 10 "$limit" "$@" >"$said" 2>&1 </dev/null || status=$?
+	[ "$status" != 137 ] || status=124
+	tail -n 100 "$said" | sed 's/^/| /'
+	echo "= $name $status $(($(now) - began))"
+}
+
+# full NAME...: the same, but only in the full form.
+full() {
+	[ "$form" != full ] || try "$@"
+}
+
+if [ "$form" = criu ]; then
+	try criu 600 "$here/criu.sh" "$dir"
+	exit
+fi
+
+# Their library is found in the current directory.
+cd "$dir/kselftest/rseq" || exit
+try rseq/basic_test 120 ./basic_test
+try rseq/param_test 600 "$here/param_test.sh"
+full rseq/basic_percpu_ops_test 1200 ./basic_percpu_ops_test
+full rseq/basic_percpu_ops_mm_cid_test 1200 ./basic_percpu_ops_mm_cid_test
+# The rest of run_param_test.sh's own options stay as they are; the last one
+# counts.
+full rseq/run_param_test.sh 3000 ./run_param_test.sh -r 5 -t 4
+full rseq/param_test_benchmark 300 ./param_test_benchmark -r 1000 -t 8
+full rseq/param_test_mm_cid_benchmark 300 \
+	./param_test_mm_cid_benchmark -r 1000 -t 8
+
+for test in ../membarrier/* ../ptrace/*; do
+	try "${test#../}" 120 "$test"
+done
+
+cd ../x86 || exit
+for test in *; do
+	case $test in
+	# These two return far in 64-bit mode, and the emulator then reads
+	# the user's stack as the kernel's: the guest dies, whatever its
+	# kernel.
+	test_syscall_vdso_32 | sysret_ss_attrs_64) ;;
+	# These take minutes.
+	syscall_numbering_64 | sysret_rip_64 | sysret_ss_attrs_32)
+		full "x86/$test" 1200 "./$test" ;;
+	*) try "x86/$test" 120 "./$test" ;;
+	esac
+done
+
+for test in area migration threads fork spawn vfork; do
+	try "glibc/$test" 240 "$dir/glibc" "$test"
+done
+try liburcu 240 "$dir/urcu"
+try gdb 240 "$here/gdb.sh" "$dir"
+if [ "$form" = full ]; then
+	try stress-ng 600 "$here/stress-ng.sh" 60
+else
+	try stress-ng 240 "$here/stress-ng.sh" 10
+fi

@@ -165,8 +165,8 @@ struct traveller {
 	atomic_ulong compared;
 };
 
-#define TRAVELLERS	4
-#define MOVES		400
+#define TRAVELLERS	2
+#define MOVES		250
 #define LAST		(2 * MOVES)
 
 static void *travel(void *arg)

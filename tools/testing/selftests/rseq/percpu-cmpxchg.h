@@ -41,7 +41,7 @@ static inline enum rseq_result
 percpu_cmpxchg_rseq(PERCPU long *var, long expect, long value)
 {
 	int cpu = rseq_cpu_start();
-	long *v = (long *)percpu_address(cpu, (uintptr_t)var);
+	long *v = (long *)percpu_address(cpu, percpu_offset(var));
 
 	__asm__ __volatile__ goto(RSEQ_ASM_BEGIN
 		RSEQ_ASM_CHECK_CPU(moved)
@@ -84,7 +84,7 @@ percpu_cmpxchg_segment(PERCPU long *var, long expect, long value)
 		RSEQ_ASM_END(aborted)
 		:
 		: RSEQ_ASM_INPUTS,
-		  [v] "m" (*(long *)(uintptr_t)var),
+		  [v] "m" (*(long *)percpu_offset(var)),
 		  [expect] "er" (expect), [value] "er" (value)
 		: RSEQ_ASM_CLOBBERS
 		: unequal, aborted);

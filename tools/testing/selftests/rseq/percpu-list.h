@@ -31,8 +31,8 @@ struct percpu_node {
  */
 struct percpu_list {
 	struct percpu_node *head;
-	uint64_t tag;
-} __attribute__((aligned(16)));
+	__u64 tag;
+} PERCPU_ATTRIBUTE(aligned(16));
 
 #define PERCPU_LIST_TAG_BITS	48
 
@@ -48,7 +48,7 @@ static inline void percpu_list_init(PERCPU struct percpu_list *list)
 		struct percpu_list *l = percpu_ptr(i, *list);
 
 		l->head = NULL;
-		l->tag = (uint64_t)i << PERCPU_LIST_TAG_BITS;
+		l->tag = (__u64)i << PERCPU_LIST_TAG_BITS;
 	}
 }
 

@@ -63,6 +63,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/types.h>
+
+#define PERCPU_ATTRIBUTE(...)	__attribute__((__VA_ARGS__))
 
 #if !defined(__x86_64__) || defined(__ILP32__)
 #error "percpu.h: for x86-64 only"
@@ -76,10 +79,10 @@
 #define PERCPU_BY_MM_CID	1ULL	/* flag: PERCPU_SEGMENT_MM_CID */
 
 struct percpu_arch_segment {
-	uint64_t size;
-	uint64_t flags;
-	uint64_t base;
-	uint64_t stride;
+	__u64 size;
+	__u64 flags;
+	__u64 base;
+	__u64 stride;
 };
 
 #ifdef MAP_FIXED_NOREPLACE
@@ -112,14 +115,14 @@ struct percpu_arch_segment {
  * @next:	where percpu_alloc() goes on
  */
 struct percpu_root {
-	uint64_t magic;
-	uint64_t base;
-	uint64_t stride;
-	uint64_t nr;
-	uint64_t flags;
-	uint64_t start;
-	uint64_t end;
-	uint64_t next;
+	__u64 magic;
+	__u64 base;
+	__u64 stride;
+	__u64 nr;
+	__u64 flags;
+	__u64 start;
+	__u64 end;
+	__u64 next;
 };
 
 #define PERCPU_ROOT	((struct percpu_root *)PERCPU_RESERVED)
@@ -134,23 +137,17 @@ struct percpu_root {
  * The last subsection comes last in what an object file has of the section. So
  * all contributions begin and end on a page, and the section is whole pages.
  */
-__asm__ (".pushsection percpu, 8191, \"aw\", @progbits\n\t"
+__asm__(".pushsection percpu, 8191, \"aw\", @progbits\n\t"
 	 ".balign 4096\n\t"
 	 ".popsection");
 
 /* Set by the linker; NULL if there is no such section. */
 extern char __start_percpu[]
-	__attribute__((weak, visibility("hidden")));
+	PERCPU_ATTRIBUTE(weak, visibility("hidden"));
 extern char __stop_percpu[]
-	__attribute__((weak, visibility("hidden")));
+	PERCPU_ATTRIBUTE(weak, visibility("hidden"));
 
-/**
- * PERCPU_DECLARE - declare a per-CPU variable that another file defines
- * @type:	its type
- * @name:	its name
- */
-#define PERCPU_DECLARE(type, name)					\
-	extern PERCPU __typeof__(type) name
+#define DEFINE_PER_CPU_TEMPLATE	PERCPU_ATTRIBUTE(section("percpu"))
 
 /**
  * PERCPU_DEFINE - define a per-CPU variable
@@ -158,16 +155,18 @@ extern char __stop_percpu[]
  * @name:	its name; an initializer may follow, and static go before
  *
  * What it is initialized to is what each copy begins with.
+ * Another file declares it by extern PERCPU TYPE NAME; or, if it is a pointer, by
+ * extern TYPE *PERCPU NAME.
  */
 #define PERCPU_DEFINE(type, name)					\
-	__attribute__((section("percpu"))) PERCPU __typeof__(type) name
+	DEFINE_PER_CPU_TEMPLATE PERCPU __typeof__(type) name
 
 /* ---- Access to one variable, on the index that this thread has ---- */
 
-typedef uint8_t __attribute__((may_alias)) percpu_u8;
-typedef uint16_t __attribute__((may_alias)) percpu_u16;
-typedef uint32_t __attribute__((may_alias)) percpu_u32;
-typedef uint64_t __attribute__((may_alias)) percpu_u64;
+typedef __u8 PERCPU_ATTRIBUTE(may_alias) percpu_u8;
+typedef __u16 PERCPU_ATTRIBUTE(may_alias) percpu_u16;
+typedef __u32 PERCPU_ATTRIBUTE(may_alias) percpu_u32;
+typedef __u64 PERCPU_ATTRIBUTE(may_alias) percpu_u64;
 
 /**
  * struct percpu_pair - two words that percpu_cmpxchg16b() takes as one
@@ -175,9 +174,9 @@ typedef uint64_t __attribute__((may_alias)) percpu_u64;
  * @hi:		the second one
  */
 struct percpu_pair {
-	uint64_t lo;
-	uint64_t hi;
-} __attribute__((aligned(16), may_alias));
+	__u64 lo;
+	__u64 hi;
+} PERCPU_ATTRIBUTE(aligned(16), may_alias);
 
 #ifdef __cplusplus
 #define PERCPU_AUTO	auto
@@ -185,17 +184,24 @@ struct percpu_pair {
 #define PERCPU_AUTO	__auto_type
 #endif
 
+/* What to use with %gs for it. No other pointer converts to this. */
+static PERCPU_ATTRIBUTE(always_inline) inline uintptr_t
+percpu_offset(const volatile PERCPU void *var)
+{
+	return (uintptr_t)var;
+}
+
 /* The type of a variable without qualifiers and address space. */
 #define PERCPU_TYPE(var)						\
 	__typeof__(__extension__ ({ PERCPU_AUTO percpu_t = (var); percpu_t; }))
 
 /*
- * A variable as a memory operand. Compilers do not agree on who writes the
- * prefix of an operand in __seg_gs, so the operand is a plain one and the
- * prefix is written in the template.
+ * A variable as a memory operand; it has to be a per-CPU one. Compilers do not
+ * agree on who writes the prefix of an operand in __seg_gs, so the operand is a
+ * plain one and the prefix is written in the template.
  */
 #define PERCPU_OPERAND(bits, var)					\
-	(*(percpu_u##bits *)(uintptr_t)&(var))
+	(*(percpu_u##bits *)percpu_offset(&(var)))
 
 /* Numbers and pointers of 1, 2, 4 or 8 bytes; anything else: negative size. */
 #define PERCPU_CHECK(var)						\
@@ -209,21 +215,27 @@ do {									\
 	PERCPU_CHECK(var);						\
 	switch (sizeof(var)) {						\
 	case 1:								\
-		do_this(8, "b", "q", var, ## __VA_ARGS__);		\
+		do_this(8, "b", var, ## __VA_ARGS__);			\
 		break;							\
 	case 2:								\
-		do_this(16, "w", "r", var, ## __VA_ARGS__);		\
+		do_this(16, "w", var, ## __VA_ARGS__);			\
 		break;							\
 	case 4:								\
-		do_this(32, "l", "r", var, ## __VA_ARGS__);		\
+		do_this(32, "l", var, ## __VA_ARGS__);			\
 		break;							\
 	case 8:								\
-		do_this(64, "q", "r", var, ## __VA_ARGS__);		\
+		do_this(64, "q", var, ## __VA_ARGS__);			\
 		break;							\
 	}								\
 } while (0)
 
-#define PERCPU_VALUE(bits, value)	((uint##bits##_t)(uintptr_t)(value))
+#define PERCPU_VALUE(bits, value)	((__u##bits)(uintptr_t)(value))
+
+/* In which registers it can be. */
+#define PERCPU_REG_8	"q"
+#define PERCPU_REG_16	"r"
+#define PERCPU_REG_32	"r"
+#define PERCPU_REG_64	"r"
 
 /* What an instruction can hold: 32 bits, sign-extended. */
 #define PERCPU_IMMEDIATE_8	"i"
@@ -231,44 +243,48 @@ do {									\
 #define PERCPU_IMMEDIATE_32	"i"
 #define PERCPU_IMMEDIATE_64	"e"
 
-#define PERCPU_ASM_BINARY(bits, suffix, reg, var, insn, value)		\
-	__asm__ __volatile__ (insn suffix " %1, %%gs:%0"		\
-		: "+m" (PERCPU_OPERAND(bits, var))			\
-		: reg PERCPU_IMMEDIATE_##bits (PERCPU_VALUE(bits, value)) \
-		: "cc")
-
-#define PERCPU_ASM_INC(bits, suffix, reg, var)				\
-	__asm__ __volatile__ ("inc" suffix " %%gs:%0"			\
-		: "+m" (PERCPU_OPERAND(bits, var))			\
-		: : "cc")
-
-#define PERCPU_ASM_READ(bits, suffix, reg, var, result)			\
+#define PERCPU_ASM_BINARY(bits, suffix, var, insn, value)		\
 do {									\
-	uint##bits##_t percpu_v;					\
+	__asm__ __volatile__(insn suffix " %1, %%gs:%0"			\
+		: "+m" (PERCPU_OPERAND(bits, var))			\
+		: PERCPU_REG_##bits PERCPU_IMMEDIATE_##bits (PERCPU_VALUE(bits, value)) \
+		: "cc");						\
+} while (0)
+
+#define PERCPU_ASM_INC(bits, suffix, var)				\
+do {									\
+	__asm__ __volatile__("inc" suffix " %%gs:%0"			\
+		: "+m" (PERCPU_OPERAND(bits, var))			\
+		: : "cc");						\
+} while (0)
+
+#define PERCPU_ASM_READ(bits, suffix, var, result)			\
+do {									\
+	__u##bits percpu_v;						\
 									\
-	__asm__ __volatile__ ("mov" suffix " %%gs:%1, %0"		\
-		: "=" reg (percpu_v)					\
+	__asm__ __volatile__("mov" suffix " %%gs:%1, %0"		\
+		: "=" PERCPU_REG_##bits (percpu_v)			\
 		: "m" (PERCPU_OPERAND(bits, var)));			\
 	(result) = percpu_v;						\
 } while (0)
 
-#define PERCPU_ASM_XADD(bits, suffix, reg, var, result, value)		\
+#define PERCPU_ASM_XADD(bits, suffix, var, result, value)		\
 do {									\
-	uint##bits##_t percpu_v = PERCPU_VALUE(bits, value);		\
+	__u##bits percpu_v = PERCPU_VALUE(bits, value);			\
 									\
-	__asm__ __volatile__ ("xadd" suffix " %0, %%gs:%1"		\
-		: "+" reg (percpu_v), "+m" (PERCPU_OPERAND(bits, var))	\
+	__asm__ __volatile__("xadd" suffix " %0, %%gs:%1"		\
+		: "+" PERCPU_REG_##bits (percpu_v), "+m" (PERCPU_OPERAND(bits, var)) \
 		: : "cc", "memory");					\
 	(result) = percpu_v;						\
 } while (0)
 
-#define PERCPU_ASM_CMPXCHG(bits, suffix, reg, var, result, expect, value) \
+#define PERCPU_ASM_CMPXCHG(bits, suffix, var, result, expect, value)	\
 do {									\
-	uint##bits##_t percpu_v = PERCPU_VALUE(bits, expect);		\
+	__u##bits percpu_v = PERCPU_VALUE(bits, expect);		\
 									\
-	__asm__ __volatile__ ("cmpxchg" suffix " %2, %%gs:%1"		\
+	__asm__ __volatile__("cmpxchg" suffix " %2, %%gs:%1"		\
 		: "+a" (percpu_v), "+m" (PERCPU_OPERAND(bits, var))	\
-		: reg (PERCPU_VALUE(bits, value))			\
+		: PERCPU_REG_##bits (PERCPU_VALUE(bits, value))		\
 		: "cc", "memory");					\
 	(result) = percpu_v;						\
 } while (0)
@@ -311,7 +327,7 @@ do {									\
 /* What came out of an assembly, as the type of the variable. */
 #define PERCPU_RESULT(do_this, var, ...)				\
 (__extension__ ({							\
-	uint64_t percpu_r = 0;						\
+	__u64 percpu_r = 0;						\
 									\
 	PERCPU_BY_SIZE(do_this, var, percpu_r, ## __VA_ARGS__);		\
 	(PERCPU_TYPE(var))percpu_r;					\
@@ -388,10 +404,10 @@ do {									\
 (__extension__ ({							\
 	bool percpu_done;						\
 									\
-	__asm__ __volatile__ ("cmpxchg16b %%gs:%[mem]"			\
+	__asm__ __volatile__("cmpxchg16b %%gs:%[mem]"			\
 		: "=@ccz" (percpu_done), "+a" ((expect)->lo),		\
 		  "+d" ((expect)->hi),					\
-		  [mem] "+m" (*(struct percpu_pair *)(uintptr_t)&(pair)) \
+		  [mem] "+m" (*(struct percpu_pair *)percpu_offset(&(pair))) \
 		: "b" ((value)->lo), "c" ((value)->hi)			\
 		: "memory");						\
 	percpu_done;							\
@@ -421,7 +437,7 @@ static inline uintptr_t percpu_address(unsigned int index, uintptr_t offset)
  * @var:	the variable
  */
 #define percpu_ptr(index, var)						\
-	((PERCPU_TYPE(var) *)percpu_address(index, (uintptr_t)&(var)))
+	((PERCPU_TYPE(var) *)percpu_address(index, percpu_offset(&(var))))
 
 /**
  * percpu_read_on - read a per-CPU variable of any index
@@ -463,13 +479,13 @@ static inline uintptr_t percpu_address(unsigned int index, uintptr_t offset)
  */
 static inline PERCPU void *percpu_alloc(size_t size, size_t align)
 {
-	uint64_t old = __atomic_load_n(&PERCPU_ROOT->next, __ATOMIC_RELAXED);
-	uint64_t at;
+	__u64 old = __atomic_load_n(&PERCPU_ROOT->next, __ATOMIC_RELAXED);
+	__u64 at;
 
 	if (!size || !align || align > PERCPU_PAGE || (align & (align - 1)))
 		return NULL;
 	do {
-		at = (old + align - 1) & ~(uint64_t)(align - 1);
+		at = (old + align - 1) & ~(__u64)(align - 1);
 		if (size > PERCPU_DYNAMIC_END - at)
 			return NULL;
 	} while (!__atomic_compare_exchange_n(&PERCPU_ROOT->next, &old,
@@ -488,15 +504,16 @@ static inline PERCPU void *percpu_alloc(size_t size, size_t align)
 
 /* ---- Setting it up; kept out of line, as it runs once ---- */
 
-#define PERCPU_ONCE	__attribute__((noinline, unused)) static
 
-PERCPU_ONCE int percpu_arch(int option, void *arg)
+static PERCPU_ATTRIBUTE(noinline, unused)
+int percpu_arch(int option, void *arg)
 {
 	return syscall(SYS_arch_prctl, option, arg) ? -errno : 0;
 }
 
 /* The number of CPUs that the kernel counts with, or more; 0 if unknown. */
-PERCPU_ONCE unsigned int percpu_possible(void)
+static PERCPU_ATTRIBUTE(noinline, unused)
+unsigned int percpu_possible(void)
 {
 	unsigned long mask[1024];	/* 65536 CPUs */
 	char text[4096], *last;
@@ -523,7 +540,8 @@ PERCPU_ONCE unsigned int percpu_possible(void)
 }
 
 /* Reserve addresses that nobody uses, or nothing. */
-PERCPU_ONCE int percpu_reserve(uintptr_t at, size_t size, int prot)
+static PERCPU_ATTRIBUTE(noinline, unused)
+int percpu_reserve(uintptr_t at, size_t size, int prot)
 {
 	void *want = (void *)at;
 	void *got = mmap(want, size, prot, MAP_PRIVATE | MAP_ANONYMOUS |
@@ -544,10 +562,11 @@ PERCPU_ONCE int percpu_reserve(uintptr_t at, size_t size, int prot)
  * percpu_alloc() is mapped with the same base and stride: in one block if the
  * template is at a low address, else in two.
  */
-PERCPU_ONCE int percpu_place(struct percpu_root *root)
+static PERCPU_ATTRIBUTE(noinline, unused)
+int percpu_place(struct percpu_root *root)
 {
 	size_t length = root->end - root->start, size;
-	uint64_t base;
+	__u64 base;
 
 	root->stride = length > PERCPU_DYNAMIC_END ? length :
 						     PERCPU_DYNAMIC_END;
@@ -568,14 +587,16 @@ PERCPU_ONCE int percpu_place(struct percpu_root *root)
 	return -ENOMEM;
 }
 
-PERCPU_ONCE int percpu_access(uintptr_t start, uintptr_t end)
+static PERCPU_ATTRIBUTE(noinline, unused)
+int percpu_access(uintptr_t start, uintptr_t end)
 {
 	return mprotect((void *)start, end - start, PROT_READ | PROT_WRITE) ?
 	       -errno : 0;
 }
 
 /* Undo percpu_place() and all that follows it. */
-PERCPU_ONCE void percpu_unmap(struct percpu_root *root)
+static PERCPU_ATTRIBUTE(noinline, unused)
+void percpu_unmap(struct percpu_root *root)
 {
 	size_t size = root->nr * root->stride;
 
@@ -590,7 +611,8 @@ PERCPU_ONCE void percpu_unmap(struct percpu_root *root)
 }
 
 /* Make the copies, and take the template out of reach. */
-PERCPU_ONCE int percpu_populate(struct percpu_root *root)
+static PERCPU_ATTRIBUTE(noinline, unused)
+int percpu_populate(struct percpu_root *root)
 {
 	size_t length = root->end - root->start;
 	unsigned int i;
@@ -617,7 +639,8 @@ PERCPU_ONCE int percpu_populate(struct percpu_root *root)
 }
 
 /* Is there a page that can be read? */
-PERCPU_ONCE bool percpu_readable(const void *page)
+static PERCPU_ATTRIBUTE(noinline, unused)
+bool percpu_readable(const void *page)
 {
 	/* There is no such way to change a signal mask, but it is read first. */
 	return syscall(SYS_rt_sigprocmask, -1, page, NULL, 8) &&
@@ -625,7 +648,8 @@ PERCPU_ONCE bool percpu_readable(const void *page)
 }
 
 /* Another object of this process was here first, or this one was. */
-PERCPU_ONCE int percpu_join(uint64_t flags)
+static PERCPU_ATTRIBUTE(noinline, unused)
+int percpu_join(__u64 flags)
 {
 	if (!percpu_readable(PERCPU_ROOT) ||
 	    __atomic_load_n(&PERCPU_ROOT->magic, __ATOMIC_ACQUIRE) !=
@@ -648,7 +672,8 @@ PERCPU_ONCE int percpu_join(uint64_t flags)
  * Return: 1 if this has done it, 0 if it was done already; an error as of
  * percpu_setup().
  */
-PERCPU_ONCE int percpu_map(uint64_t flags)
+static PERCPU_ATTRIBUTE(noinline, unused)
+int percpu_map(__u64 flags)
 {
 	struct percpu_root root = {
 		PERCPU_MAGIC, 0, 0, percpu_possible(), flags,
@@ -663,8 +688,10 @@ PERCPU_ONCE int percpu_map(uint64_t flags)
 		return -ENOEXEC;
 	if (!root.nr)
 		return -ENOENT;
-	if (root.start == root.end)
-		root.start = root.end = 0;
+	if (root.start == root.end) {
+		root.start = 0;
+		root.end = 0;
+	}
 
 	ret = percpu_reserve(PERCPU_RESERVED,
 			     PERCPU_DYNAMIC_END - PERCPU_RESERVED, PROT_NONE);
@@ -693,21 +720,22 @@ PERCPU_ONCE int percpu_map(uint64_t flags)
  *
  * Return: 1 if it has one, with @segment filled in; 0 if it has none.
  */
-PERCPU_ONCE int percpu_check(struct percpu_arch_segment *segment)
+static PERCPU_ATTRIBUTE(noinline, unused)
+int percpu_check(struct percpu_arch_segment *segment)
 {
-	uint64_t base = 0;
-	uint16_t selector;
+	__u64 base = 0;
+	__u16 selector;
 	int ret;
 
 	segment->size = sizeof(*segment);
 	ret = percpu_arch(PERCPU_ARCH_GET, segment);
 	if (ret == -EINVAL)
-		return -ENOSYS;
+		return -EOPNOTSUPP;
 	if (!ret)
 		return 1;
 	if (ret != -ENOENT)
 		return ret;
-	__asm__ ("movw %%gs, %0" : "=r" (selector));
+	__asm__("movw %%gs, %0" : "=r" (selector));
 	ret = percpu_arch(PERCPU_ARCH_GET_GS, &base);
 	if (!ret && (selector || base))
 		ret = -EBUSY;
@@ -723,7 +751,7 @@ PERCPU_ONCE int percpu_check(struct percpu_arch_segment *segment)
  * and so does each library that uses it: what is there already is used.
  *
  * Return: 0; or, and then nothing has changed, for percpu_strerror():
- *  -ENOSYS:  the kernel has no per-CPU segment;
+ *  -EOPNOTSUPP: the kernel has no per-CPU segment;
  *  -EBUSY:   %gs is in use by something else in this thread;
  *  -EINVAL:  unknown flags, or the process is set up with other ones;
  *  -EXDEV:   another object of this process has declared variables;
@@ -734,7 +762,8 @@ PERCPU_ONCE int percpu_check(struct percpu_arch_segment *segment)
  *  -EPERM:   the process may not map PERCPU_ROOT: see vm.mmap_min_addr;
  *  -ENOMEM:  no memory, or no room in the address space.
  */
-PERCPU_ONCE int percpu_setup(uint64_t flags)
+static PERCPU_ATTRIBUTE(noinline, unused)
+int percpu_setup(__u64 flags)
 {
 	struct percpu_arch_segment segment = { 0, 0, 0, 0 };
 	struct percpu_root root;
@@ -768,10 +797,11 @@ PERCPU_ONCE int percpu_setup(uint64_t flags)
  * percpu_strerror - what an error of percpu_setup() means, and what to do
  * @error:	the error, negative
  */
-PERCPU_ONCE const char *percpu_strerror(int error)
+static PERCPU_ATTRIBUTE(noinline, unused)
+const char *percpu_strerror(int error)
 {
 	switch (-error) {
-	case ENOSYS:
+	case EOPNOTSUPP:
 		return "this kernel has no per-CPU segment: boot one built with CONFIG_X86_PERCPU_SEGMENT=y";
 	case EBUSY:
 		return "the GS base is in use by something else in this thread";

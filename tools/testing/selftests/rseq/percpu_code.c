@@ -6,18 +6,18 @@
 #include "percpu.h"
 #include "percpu-list.h"
 
-PERCPU_DECLARE(int8_t, v8);
-PERCPU_DECLARE(int16_t, v16);
-PERCPU_DECLARE(int32_t, v32);
-PERCPU_DECLARE(int64_t, v64);
-PERCPU_DECLARE(struct percpu_pair, pair);
+extern PERCPU __s8 v8;
+extern PERCPU __s16 v16;
+extern PERCPU __s32 v32;
+extern PERCPU __s64 v64;
+extern PERCPU struct percpu_pair pair;
 
 struct record {
 	long a;
 	int b[4];
 };
 
-PERCPU_DECLARE(struct record, record);
+extern PERCPU struct record record;
 
 /* One instruction that reads, modifies and writes. */
 #define ONE(name, ...)	void one_##name { __VA_ARGS__; }
@@ -38,18 +38,18 @@ void one_member(void);
 void one_element(int i);
 void one_pointer(PERCPU long *p);
 void one_pointer_member(PERCPU struct record *p, int i);
-int8_t one_xadd8(int x);
-int64_t one_xadd64(long x);
-int8_t one_cmpxchg8(int x, int y);
-int32_t one_cmpxchg32(int x, int y);
-int64_t one_cmpxchg64(long x, long y);
+__s8 one_xadd8(int x);
+__s64 one_xadd64(long x);
+__s8 one_cmpxchg8(int x, int y);
+__s32 one_cmpxchg32(int x, int y);
+__s64 one_cmpxchg64(long x, long y);
 bool one_cmpxchg16b(struct percpu_pair *x, struct percpu_pair *y);
-int32_t loop_xchg32(int x);
-int64_t loop_xchg64(long x);
+__s32 loop_xchg32(int x);
+__s64 loop_xchg64(long x);
 void loop_push(PERCPU struct percpu_list *l, struct percpu_node *n);
 struct percpu_node *loop_pop(PERCPU struct percpu_list *l);
-int8_t read_8(void);
-int64_t read_64(void);
+__s8 read_8(void);
+__s64 read_64(void);
 PERCPU long *none_address(void);
 
 ONE(inc8(void), percpu_inc(v8))
@@ -69,27 +69,27 @@ ONE(element(int i), percpu_inc(record.b[i]))
 ONE(pointer(PERCPU long *p), percpu_add(*p, 7))
 ONE(pointer_member(PERCPU struct record *p, int i), percpu_add(p->b[i], i))
 
-int8_t one_xadd8(int x)
+__s8 one_xadd8(int x)
 {
 	return percpu_xadd(v8, x);
 }
 
-int64_t one_xadd64(long x)
+__s64 one_xadd64(long x)
 {
 	return percpu_xadd(v64, x);
 }
 
-int8_t one_cmpxchg8(int x, int y)
+__s8 one_cmpxchg8(int x, int y)
 {
 	return percpu_cmpxchg(v8, x, y);
 }
 
-int32_t one_cmpxchg32(int x, int y)
+__s32 one_cmpxchg32(int x, int y)
 {
 	return percpu_cmpxchg(v32, x, y);
 }
 
-int64_t one_cmpxchg64(long x, long y)
+__s64 one_cmpxchg64(long x, long y)
 {
 	return percpu_cmpxchg(v64, x, y);
 }
@@ -100,12 +100,12 @@ bool one_cmpxchg16b(struct percpu_pair *x, struct percpu_pair *y)
 }
 
 /* Loops: what they write, one cmpxchg or cmpxchg16b writes. */
-int32_t loop_xchg32(int x)
+__s32 loop_xchg32(int x)
 {
 	return percpu_xchg(v32, x);
 }
 
-int64_t loop_xchg64(long x)
+__s64 loop_xchg64(long x)
 {
 	return percpu_xchg(v64, x);
 }
@@ -121,12 +121,12 @@ struct percpu_node *loop_pop(PERCPU struct percpu_list *l)
 }
 
 /* One load. */
-int8_t read_8(void)
+__s8 read_8(void)
 {
 	return percpu_read(v8);
 }
 
-int64_t read_64(void)
+__s64 read_64(void)
 {
 	return percpu_read(v64);
 }

@@ -22,10 +22,10 @@
 #include "percpu-list.h"
 #include "../kselftest_harness.h"
 
-PERCPU_DEFINE(int8_t, v8) = 1;
-PERCPU_DEFINE(int16_t, v16) = 2;
-PERCPU_DEFINE(int32_t, v32) = 3;
-PERCPU_DEFINE(int64_t, v64) = 4;
+PERCPU_DEFINE(__s8, v8) = 1;
+PERCPU_DEFINE(__s16, v16) = 2;
+PERCPU_DEFINE(__s32, v32) = 3;
+PERCPU_DEFINE(__s64, v64) = 4;
 PERCPU_DEFINE(int *, vptr);
 PERCPU_DEFINE(struct percpu_pair, pair) = { 5, 6 };
 static PERCPU_DEFINE(long, counter);
@@ -34,10 +34,12 @@ static PERCPU_DEFINE(unsigned long, bits);
 static PERCPU_DEFINE(long, slot);
 static PERCPU_DEFINE(struct percpu_list, list);
 
-static PERCPU_DEFINE(struct {
+struct record {
 	char c;
 	long element[4];
-}, record) = { .element = { 7, 8, 9, 10 } };
+};
+
+static PERCPU_DEFINE(struct record, record) = { .element = { 7, 8, 9, 10 } };
 
 /* The CPUs that this process may use. */
 static int cpus[CPU_SETSIZE], nr_cpus;
@@ -87,7 +89,7 @@ FIXTURE(per_index) {
 };
 
 FIXTURE_VARIANT(per_index) {
-	uint64_t flags;
+	__u64 flags;
 };
 
 FIXTURE_VARIANT_ADD(per_index, by_cpu) {
@@ -269,7 +271,7 @@ TEST_F(per_index, integer_operations)
 	EXPECT_EQ(0x44, percpu_read(v8));
 	EXPECT_EQ(0x100, percpu_read(v16));
 	EXPECT_EQ(0x7fff000c, percpu_read(v32));
-	EXPECT_EQ((int64_t)(0x123456789ac1LL | 1ULL << 63), percpu_read(v64));
+	EXPECT_EQ((__s64)(0x123456789ac1LL | 1ULL << 63), percpu_read(v64));
 	percpu_and(v8, ~4);
 	percpu_and(v16, 0xff);
 	percpu_and(v32, 0xffff);
@@ -432,7 +434,7 @@ TEST_F(per_index, child_has_memory_of_its_own)
 /* ---- Libraries ---- */
 
 struct library {
-	int (*setup)(uint64_t flags);
+	int (*setup)(__u64 flags);
 	void (*add)(long value);
 	long (*sum)(void);
 	short (*calls)(void);
@@ -522,7 +524,7 @@ static pthread_barrier_t begun;
 struct worker {
 	pthread_t thread;
 	unsigned int number;
-	uint64_t flags;
+	__u64 flags;
 	long added, xadded, taken, put, popped, swapped, raised, failed;
 	unsigned long bits;
 };
@@ -625,7 +627,7 @@ static bool put_cpu(int cpu, bool online)
 }
 
 /* All threads start, and are moved and signalled; with hotplug, CPUs go away. */
-static bool storm(uint64_t flags, bool hotplug, double duration)
+static bool storm(__u64 flags, bool hotplug, double duration)
 {
 	struct sigaction act = { .sa_handler = on_signal,
 				 .sa_flags = SA_RESTART };

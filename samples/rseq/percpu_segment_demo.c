@@ -262,7 +262,7 @@ static struct way {
 	ENTRY("segment", segment),
 };
 
-#define WAYS	(sizeof(way) / sizeof(way[0]))
+#define WAYS	((unsigned int)(sizeof(way) / sizeof(*way)))
 
 static bool step_to(pid_t pid, unsigned long ip, int *steps)
 {

@@ -45,8 +45,8 @@
  * it in before it is used.
  *
  * x86-64; C (GNU C99 or later) and C++, gcc and clang, position independent or
- * not. In C, and with clang in C++, a variable is in the address space
- * __seg_gs, so the compiler sees to it that it is not mixed up with others.
+ * not. In C a variable is in the address space __seg_gs, so that the compiler sees
+ * to it that no other is taken for one; C++ objects cannot be in one.
  * Define _GNU_SOURCE, or compile as GNU C, for syscall().
  */
 #ifndef PERCPU_H
@@ -127,7 +127,7 @@ struct percpu_root {
 
 #define PERCPU_ROOT	((struct percpu_root *)PERCPU_RESERVED)
 
-#if defined(__SEG_GS) && (!defined(__cplusplus) || defined(__clang__))
+#if defined(__SEG_GS) && !defined(__cplusplus)
 #define PERCPU		__seg_gs
 #else
 #define PERCPU
@@ -163,10 +163,10 @@ extern char __stop_percpu[]
 
 /* ---- Access to one variable, on the index that this thread has ---- */
 
-typedef __u8 PERCPU_ATTRIBUTE(may_alias) percpu_u8;
-typedef __u16 PERCPU_ATTRIBUTE(may_alias) percpu_u16;
-typedef __u32 PERCPU_ATTRIBUTE(may_alias) percpu_u32;
-typedef __u64 PERCPU_ATTRIBUTE(may_alias) percpu_u64;
+typedef __u8 percpu_u8 PERCPU_ATTRIBUTE(may_alias);
+typedef __u16 percpu_u16 PERCPU_ATTRIBUTE(may_alias);
+typedef __u32 percpu_u32 PERCPU_ATTRIBUTE(may_alias);
+typedef __u64 percpu_u64 PERCPU_ATTRIBUTE(may_alias);
 
 /**
  * struct percpu_pair - two words that percpu_cmpxchg16b() takes as one
@@ -186,7 +186,7 @@ struct percpu_pair {
 
 /* What to use with %gs for it. No other pointer converts to this. */
 static PERCPU_ATTRIBUTE(always_inline) inline uintptr_t
-percpu_offset(const volatile PERCPU void *var)
+percpu_offset(const PERCPU void *var)
 {
 	return (uintptr_t)var;
 }
@@ -236,34 +236,36 @@ do {									\
 #define PERCPU_REG_16	"r"
 #define PERCPU_REG_32	"r"
 #define PERCPU_REG_64	"r"
+#define PERCPU_REG(bits)	PERCPU_REG_##bits
 
 /* What an instruction can hold: 32 bits, sign-extended. */
 #define PERCPU_IMMEDIATE_8	"i"
 #define PERCPU_IMMEDIATE_16	"i"
 #define PERCPU_IMMEDIATE_32	"i"
 #define PERCPU_IMMEDIATE_64	"e"
+#define PERCPU_IMMEDIATE(bits)	PERCPU_IMMEDIATE_##bits
 
 #define PERCPU_ASM_BINARY(bits, suffix, var, insn, value)		\
-do {									\
+(__extension__ ({							\
 	__asm__ __volatile__(insn suffix " %1, %%gs:%0"			\
 		: "+m" (PERCPU_OPERAND(bits, var))			\
-		: PERCPU_REG_##bits PERCPU_IMMEDIATE_##bits (PERCPU_VALUE(bits, value)) \
+		: PERCPU_REG(bits) PERCPU_IMMEDIATE(bits) (PERCPU_VALUE(bits, value)) \
 		: "cc");						\
-} while (0)
+}))
 
 #define PERCPU_ASM_INC(bits, suffix, var)				\
-do {									\
+(__extension__ ({							\
 	__asm__ __volatile__("inc" suffix " %%gs:%0"			\
 		: "+m" (PERCPU_OPERAND(bits, var))			\
 		: : "cc");						\
-} while (0)
+}))
 
 #define PERCPU_ASM_READ(bits, suffix, var, result)			\
 do {									\
 	__u##bits percpu_v;						\
 									\
 	__asm__ __volatile__("mov" suffix " %%gs:%1, %0"		\
-		: "=" PERCPU_REG_##bits (percpu_v)			\
+		: "=" PERCPU_REG(bits) (percpu_v)			\
 		: "m" (PERCPU_OPERAND(bits, var)));			\
 	(result) = percpu_v;						\
 } while (0)
@@ -273,7 +275,7 @@ do {									\
 	__u##bits percpu_v = PERCPU_VALUE(bits, value);			\
 									\
 	__asm__ __volatile__("xadd" suffix " %0, %%gs:%1"		\
-		: "+" PERCPU_REG_##bits (percpu_v), "+m" (PERCPU_OPERAND(bits, var)) \
+		: "+" PERCPU_REG(bits) (percpu_v), "+m" (PERCPU_OPERAND(bits, var)) \
 		: : "cc", "memory");					\
 	(result) = percpu_v;						\
 } while (0)
@@ -284,7 +286,7 @@ do {									\
 									\
 	__asm__ __volatile__("cmpxchg" suffix " %2, %%gs:%1"		\
 		: "+a" (percpu_v), "+m" (PERCPU_OPERAND(bits, var))	\
-		: PERCPU_REG_##bits (PERCPU_VALUE(bits, value))		\
+		: PERCPU_REG(bits) (PERCPU_VALUE(bits, value))		\
 		: "cc", "memory");					\
 	(result) = percpu_v;						\
 } while (0)
@@ -379,12 +381,13 @@ do {									\
  */
 #define percpu_xchg(var, value)						\
 (__extension__ ({							\
+	PERCPU_AUTO percpu_p = &(var);					\
 	PERCPU_TYPE(var) percpu_new = (value);				\
-	PERCPU_TYPE(var) percpu_old, percpu_seen = percpu_read(var);	\
+	PERCPU_TYPE(var) percpu_old, percpu_seen = percpu_read(*percpu_p); \
 									\
 	do {								\
 		percpu_old = percpu_seen;				\
-		percpu_seen = percpu_cmpxchg(var, percpu_old,		\
+		percpu_seen = percpu_cmpxchg(*percpu_p, percpu_old,	\
 					     percpu_new);		\
 	} while (percpu_seen != percpu_old);				\
 	percpu_old;							\
@@ -402,13 +405,15 @@ do {									\
  */
 #define percpu_cmpxchg16b(pair, expect, value)				\
 (__extension__ ({							\
+	struct percpu_pair *percpu_e = (expect);			\
+	const struct percpu_pair *percpu_n = (value);			\
 	bool percpu_done;						\
 									\
 	__asm__ __volatile__("cmpxchg16b %%gs:%[mem]"			\
-		: "=@ccz" (percpu_done), "+a" ((expect)->lo),		\
-		  "+d" ((expect)->hi),					\
+		: "=@ccz" (percpu_done), "+a" (percpu_e->lo),		\
+		  "+d" (percpu_e->hi),					\
 		  [mem] "+m" (*(struct percpu_pair *)percpu_offset(&(pair))) \
-		: "b" ((value)->lo), "c" ((value)->hi)			\
+		: "b" (percpu_n->lo), "c" (percpu_n->hi)		\
 		: "memory");						\
 	percpu_done;							\
 }))
@@ -459,11 +464,12 @@ static inline uintptr_t percpu_address(unsigned int index, uintptr_t offset)
  */
 #define percpu_sum(var)							\
 (__extension__ ({							\
+	PERCPU_AUTO percpu_p = &(var);					\
 	PERCPU_TYPE(var) percpu_total = 0;				\
 	unsigned int percpu_i;						\
 									\
 	for (percpu_i = 0; percpu_i < percpu_count(); percpu_i++)	\
-		percpu_total += percpu_read_on(percpu_i, var);		\
+		percpu_total += percpu_read_on(percpu_i, *percpu_p);	\
 	percpu_total;							\
 }))
 
@@ -503,7 +509,6 @@ static inline PERCPU void *percpu_alloc(size_t size, size_t align)
 	((PERCPU type *)percpu_alloc(sizeof(type), __alignof__(type)))
 
 /* ---- Setting it up; kept out of line, as it runs once ---- */
-
 
 static PERCPU_ATTRIBUTE(noinline, unused)
 int percpu_arch(int option, void *arg)
@@ -802,21 +807,21 @@ const char *percpu_strerror(int error)
 {
 	switch (-error) {
 	case EOPNOTSUPP:
-		return "this kernel has no per-CPU segment: boot one built with CONFIG_X86_PERCPU_SEGMENT=y";
+		return "this kernel has no per-CPU segment: CONFIG_X86_PERCPU_SEGMENT=y";
 	case EBUSY:
 		return "the GS base is in use by something else in this thread";
 	case EINVAL:
 		return "unknown flags, or the process is set up with other flags already";
 	case EXDEV:
-		return "another object of this process has declared per-CPU variables: use percpu_alloc() in this one";
+		return "another object has declared variables: use percpu_alloc()";
 	case ENOEXEC:
-		return "the section percpu is not made of whole pages: all objects with per-CPU variables must include percpu.h (with -flto: -flto-partition=one)";
+		return "declared variables share a page with others (-flto?)";
 	case EEXIST:
-		return "the address that per-CPU memory is found at is in use, or another thread is setting it up: try again";
+		return "PERCPU_ROOT is in use, or being set up by another thread: try again";
 	case ENOENT:
 		return "the number of CPUs is not known: mount sysfs on /sys";
 	case EPERM:
-		return "the address that per-CPU memory is found at is not allowed: sysctl vm.mmap_min_addr=65536";
+		return "PERCPU_ROOT cannot be mapped: sysctl vm.mmap_min_addr=65536";
 	default:
 		return strerror(-error);
 	}

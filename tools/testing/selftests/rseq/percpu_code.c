@@ -6,51 +6,21 @@
 #include "percpu.h"
 #include "percpu-list.h"
 
-extern PERCPU __s8 v8;
-extern PERCPU __s16 v16;
-extern PERCPU __s32 v32;
-extern PERCPU __s64 v64;
-extern PERCPU struct percpu_pair pair;
+PERCPU_DEFINE(__s8, v8);
+PERCPU_DEFINE(__s16, v16);
+PERCPU_DEFINE(__s32, v32);
+PERCPU_DEFINE(__s64, v64);
+PERCPU_DEFINE(struct percpu_pair, pair);
 
 struct record {
 	long a;
 	int b[4];
 };
 
-extern PERCPU struct record record;
+PERCPU_DEFINE(struct record, record);
 
 /* One instruction that reads, modifies and writes. */
-#define ONE(name, ...)	void one_##name { __VA_ARGS__; }
-
-void one_inc8(void);
-void one_inc16(void);
-void one_inc32(void);
-void one_inc64(void);
-void one_add8(int x);
-void one_add16(int x);
-void one_add32(int x);
-void one_add64(long x);
-void one_add_constant(void);
-void one_add_large(void);
-void one_or(long x);
-void one_and(int x);
-void one_member(void);
-void one_element(int i);
-void one_pointer(PERCPU long *p);
-void one_pointer_member(PERCPU struct record *p, int i);
-__s8 one_xadd8(int x);
-__s64 one_xadd64(long x);
-__s8 one_cmpxchg8(int x, int y);
-__s32 one_cmpxchg32(int x, int y);
-__s64 one_cmpxchg64(long x, long y);
-bool one_cmpxchg16b(struct percpu_pair *x, struct percpu_pair *y);
-__s32 loop_xchg32(int x);
-__s64 loop_xchg64(long x);
-void loop_push(PERCPU struct percpu_list *l, struct percpu_node *n);
-struct percpu_node *loop_pop(PERCPU struct percpu_list *l);
-__s8 read_8(void);
-__s64 read_64(void);
-PERCPU long *none_address(void);
+#define ONE(name, op)	void one_##name { op; }
 
 ONE(inc8(void), percpu_inc(v8))
 ONE(inc16(void), percpu_inc(v16))

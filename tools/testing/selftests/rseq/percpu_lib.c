@@ -19,11 +19,6 @@ static PERCPU struct library *library;
 PERCPU_DEFINE(long, library_declared);
 #endif
 
-int library_setup(__u64 flags);
-void library_add(long value);
-long library_sum(void);
-short library_calls(void);
-
 int library_setup(__u64 flags)
 {
 	int ret = percpu_setup(flags);

@@ -66,6 +66,12 @@ static void find_cpus(void)
 			cpus[nr_cpus++] = i;
 }
 
+/* Without %gs. */
+static void write_template(long value)
+{
+	__atomic_store_n((long *)(uintptr_t)&counter, value, __ATOMIC_RELAXED);
+}
+
 static double seconds(void)
 {
 	struct timespec t;
@@ -168,7 +174,7 @@ TEST(setup_without_memory)
 	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &limit));
 	EXPECT_EQ(-ENOMEM, percpu_setup(0));
 	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &old));
-	*(volatile long *)(uintptr_t)&counter = 0;
+	write_template(0);
 	EXPECT_EQ(0, percpu_setup(0));
 }
 
@@ -230,7 +236,7 @@ TEST_F(per_index, template_is_out_of_reach)
 	pid_t pid = fork();
 
 	if (!pid) {
-		*(volatile long *)(uintptr_t)&counter = 1;
+		write_template(1);
 		_exit(0);
 	}
 	EXPECT_EQ(1000 + SIGSEGV, exit_status(pid));

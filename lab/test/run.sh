@@ -74,9 +74,11 @@ program() {
 	tally "$program" "$status" "$results/$program.log"
 }
 
-# guest NAME KERNEL COMMAND: the same, in a guest.
+# guest NAME KERNEL COMMAND [PROGRAM [ARGUMENTS]]: the same, in a guest, whose kernel
+# gets these arguments.
 guest() {
 	program "$1" env CMD="$3" PROGRAM="${4:-}" LOG="$log/$1.console" \
+		APPEND="${5:-} ${APPEND:-}" \
 		TIMEOUT="${TIMEOUT:-$seconds}" "$top/lab/guest/boot.sh" "$2"
 }
 
@@ -140,6 +142,11 @@ for dir in "$build"/selftests/*/; do
 	for name in $(sed -n "s|^${dir##*/}:||p" "$dir/../kselftest-list.txt"); do
 		if [ -z "$bits32" ]; then
 			guest "$name" "$kernel" "cd '$dir' && ./$name"
+			# What it is to be run with once more.
+			for argument in $(cat "$dir/$name.arguments" 2>/dev/null); do
+				guest "$name-$argument" "$kernel" \
+					"cd '$dir' && ./$name" "" "$argument"
+			done
 		elif [ "${name%_32}" != "$name" ]; then
 			guest "$name" "$kernel" "" "$dir/$name"
 		fi

@@ -3,7 +3,8 @@
  * The per-CPU segment: arch_prctl(ARCH_SET_PERCPU_SEGMENT) and what becomes of
  * the GS base. What programs do with it is tested in percpu_test.c.
  *
- * These tests expect the same with the kernel argument nofsgsbase.
+ * These tests expect the same with the kernel argument nofsgsbase, as
+ * segment_test.arguments asks for.
  */
 #include "../kselftest_harness.h"
 #include "rseq_test.h"

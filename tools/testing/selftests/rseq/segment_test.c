@@ -1007,20 +1007,22 @@ static __u64 core_gs_base(const char *path)
 		struct {
 			Elf64_Nhdr n;
 			char name[8];	/* CORE */
-			struct elf_prstatus status;
 		} note;
 		struct user_regs_struct regs;
+		struct elf_prstatus status;
 
 		if (pread(fd, &phdr, sizeof(phdr), ehdr.e_phoff +
 			  i * sizeof(phdr)) != sizeof(phdr) ||
 		    phdr.p_type != PT_NOTE)
 			continue;
 		if (pread(fd, &note, sizeof(note), phdr.p_offset) !=
-		    sizeof(note) || note.n.n_type != NT_PRSTATUS)
+		    sizeof(note) || note.n.n_type != NT_PRSTATUS ||
+		    pread(fd, &status, sizeof(status), phdr.p_offset +
+			  sizeof(note)) != sizeof(status))
 			break;
-		static_assert(sizeof(regs) == sizeof(note.status.pr_reg),
+		static_assert(sizeof(regs) == sizeof(status.pr_reg),
 			      "registers");
-		memcpy(&regs, note.status.pr_reg, sizeof(regs));
+		memcpy(&regs, status.pr_reg, sizeof(regs));
 		base = regs.gs_base;
 		break;
 	}

@@ -37,8 +37,10 @@ conformance: ## programs that others wrote, on stock and on ours (PROGRAMS='name
 shell: ## a shell in our kernel, with all programs in its PATH
 	@lab/run.sh shell
 
+export KERNELS ROWS PREBUILT
+
 .PHONY: bench
-bench: ## instructions per event on bare, stock and ours (QUICK=1: 3 minutes)
+bench: ## instructions per event on bare, stock and ours (QUICK=1 ROWS="name...")
 	@lab/bench/bench.sh
 
 .PHONY: tree

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # bench.sh: instructions per event on bare, stock and ours, counted by QEMU.
 #
-#   QUICK=1   fewer events, and only ours is measured twice
+#   QUICK=1       fewer events, and only ours is measured twice
+#   ROWS=...      only these rows, without a table of targets; see lab/bench/rows
+#   KERNELS=...   of bare, stock and ours; all of them unless given
+#   PREBUILT=1    take the kernels in build/kernel as they are
 #
 # One configuration, one compiler, one program (events.c) in all three. Each
 # number is measured in two boots, which must agree to 1 in 1000. The tables on
@@ -13,80 +16,96 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 
 out=$build/bench
+here=$top/lab/bench
 quick=${QUICK:-}
-kernels="bare stock ours"
-events="syscall signal switch pipe preempt abort fault"
-crowds="switch-4 signal-4 switch-8 signal-8 switch-16 signal-16 \
-switch-32 signal-32 switch-64 signal-64"
-# What uses up process IDs comes last: the cost of looking one up grows with
-# its size.
-lives="fork exec thread"
-cpus="4 8 16"
+kernels=${KERNELS:-bare stock ours}
+only=${ROWS:-}
+for kernel in $kernels; do
+	case $kernel in
+	bare | stock | ours) ;;
+	*) die "KERNELS=$kernel: there are bare, stock and ours" ;;
+	esac
+done
+
+# rows CPUS [trace]: the names of the rows for so many CPUs, those that use up
+# process IDs last: the cost of looking one up grows with its size.
+rows() {
+	awk -v cpus="$1" -v trace="${2:-}" -v only=" $only " '
+	/^#/ { next }
+	only != "  " && !index(only, " " $1 " ") { next }
+	$2 == cpus && (trace == "" || $3 == trace) { print $1 }
+	' "$here/rows" | tr '\n' ' '
+}
+for row in $only; do
+	awk -v name="$row" '$1 == name { found = 1 } END { exit !found }' \
+		"$here/rows" || die "ROWS=$row: lab/bench/rows has no such row"
+done
+
 size="-e 500 -r 4"
+threads="2 4 8 16 32 64" cpus="2 4 8 16"
 if [ -n "$quick" ]; then
-	crowds="switch-64 signal-64"
-	cpus=8
 	size="-e 100 -r 2"
+	threads=64 cpus=16
 fi
+crowds=
+[ -n "$only" ] || crowds=$(for n in $threads; do
+	printf 'switch-%s signal-%s ' "$n" "$n"
+done)
 
 BENCH=1 "$top/lab/deps.sh"
 for kernel in $kernels; do
-	"$top/lab/guest/kernel.sh" "$kernel"
+	[ -n "${PREBUILT:-}" ] || "$top/lab/guest/kernel.sh" "$kernel"
 done
 
 mkdir -p "$out"
 lock "$out.lock"
+rm -rf "$out"
+mkdir -p "$out/run1" "$out/run2" "$out/trace" "$build/log/bench"
 programs() {
 	gcc -O2 -Wall -Wextra -static -pthread -o "$out/events" \
-		"$top/lab/bench/events.c" &&
+		"$here/events.c" &&
 		gcc -O2 -Wall -Wextra -static -nostdlib -o "$out/nothing" \
-			"$top/lab/bench/nothing.c"
+			"$here/nothing.c"
 }
-logged bench-programs programs
+logged bench/programs programs
 
-# boot KERNEL CPUS NAME COMMAND: run it in memory, with nothing in the way that
-# differs from boot to boot; its output goes to $out/KERNEL.NAME.
-boot() {
-	ICOUNT=1 SMP=$2 LOG="bench/$1.$3" TIMEOUT="${TIMEOUT:-1800}" \
-		APPEND="norandmaps loglevel=5 ${APPEND:-}" \
-		CMD="cp $out/events $out/nothing /dev/shm && cd /dev/shm && $4" \
-		"$top/lab/guest/boot.sh" "$1" >"$out/$1.$3.new" ||
-		die "$1: the measurement failed; the lines above say why"
-	mv "$out/$1.$3.new" "$out/$1.$3"
-}
-
-# measure KERNEL CPUS RUN ROWS: the rows, as events prints them.
+# measure KERNEL CPUS RUN ROW...: what events prints, in $out/RUN/KERNEL.CPUS.
+# It runs in memory, with nothing in the way that differs from boot to boot.
 measure() {
-	boot "$1" "$2" "cpus$2.$3" \
-		"GLIBC_TUNABLES=glibc.pthread.rseq=0 ./events $size $4"
+	kernel=$1 n=$2 run=$3
+	shift 3
+	[ $# != 0 ] || return 0
+	ICOUNT=1 SMP=$n LOG="bench/$run.$kernel.$n" TIMEOUT="${TIMEOUT:-1800}" \
+		APPEND="norandmaps loglevel=5 ${APPEND:-}" \
+		CMD="cp $out/events $out/nothing /dev/shm && cd /dev/shm &&
+			GLIBC_TUNABLES=glibc.pthread.rseq=0 ./events $size $*" \
+		"$top/lab/guest/boot.sh" "$kernel" >"$out/$run/$kernel.$n.new" ||
+		die "$kernel: the measurement failed; the lines above say why"
+	mv "$out/$run/$kernel.$n.new" "$out/$run/$kernel.$n"
 }
 
-# hackbench KERNEL RUN: instructions for each message, with threads and with
-# processes, with the C library's own registration and without. 20 senders send
-# each message to 20 receivers. hackbench tells the time in milliseconds, of
-# a million instructions each.
-hackbench() {
-	# shellcheck disable=SC2016
-	boot "$1" 1 "hackbench.$2" '
-for kind in -T -P; do
-	printf "hackbench$kind"
-	for rseq in 0 1; do
-		export GLIBC_TUNABLES=glibc.pthread.rseq=$rseq
-		hackbench "$kind" -p -g 1 -l 1000 |
-			/bin/busybox awk "/^Time:/ { printf \"\\t%.0f\", \$2 * 1e9 / 400000 }"
+# all KERNEL RUN: all that is measured of a kernel in one run.
+# shellcheck disable=SC2046,SC2086
+all() {
+	measure "$1" 1 "$2" $crowds $(rows 1)
+	measure "$1" 2 "$2" $(rows 2) ${crowds:+switch-2 signal-2}
+	[ -n "$only" ] || for n in $cpus; do
+		[ "$n" = 2 ] || measure "$1" "$n" "$2" switch-2 signal-2
 	done
-	printf "\tn/a\n"
-done'
 }
 
-# one KERNEL RUN: all that is measured of a kernel.
+# one KERNEL: both runs, and the paths.
 one() {
-	measure "$1" 1 "$2" "$events $crowds $lives"
-	measure "$1" 2 "$2" migrate
-	for n in $cpus; do
-		measure "$1" "$n" "$2" "switch signal"
-	done
-	[ -n "$quick" ] || hackbench "$1" "$2"
+	all "$1" run1
+	step "$1: first run done"
+	if [ -z "$quick" ] || [ "$1" = ours ]; then
+		all "$1" run2
+		step "$1: second run done"
+	fi
+	# shellcheck disable=SC2046
+	[ -z "$(rows 1 trace)" ] ||
+		"$here/trace.sh" "$1" $(rows 1 trace) >"$out/$1.counts"
+	step "$1: paths done"
 }
 
 # sizes KERNEL: bytes of code, without the unit tests, which only ours has; of
@@ -107,23 +126,16 @@ sizes() {
 	}'
 	# The size of a symbol is hexadecimal; that of the first task is the
 	# size of every task.
-	task=$(nm -S "$object/vmlinux" | awk '$NF == "init_task" { print $2 }')
+	task=$(nm -S "$object/vmlinux.o" | awk '$NF == "init_task" { print $2 }')
 	printf 'task_struct\t%s\t%d\n' "$1" "0x$task"
 }
 
-rm -f "$out"/*.run1 "$out"/*.run2 "$out"/*.new
-step "measure (log: $build/log/bench)"
-mkdir -p "$build/log/bench"
+step "measure (consoles: $build/log/bench)"
 jobs=
 for kernel in $kernels; do
 	(
 		trap 'kill 0' TERM INT
-		one "$kernel" run1
-		step "$kernel: first run done"
-		if [ -z "$quick" ] || [ "$kernel" = ours ]; then
-			one "$kernel" run2
-			step "$kernel: second run done"
-		fi
+		one "$kernel"
 	) &
 	jobs="$jobs $!"
 done
@@ -137,12 +149,15 @@ for kernel in $kernels; do
 	sizes "$kernel"
 done >"$out/sizes"
 
-awk -f "$top/lab/bench/repeat.awk" "$out"/*.run2 ||
+awk -f "$here/repeat.awk" "$out"/run2/* ||
 	die "two boots of one kernel do not agree to 1 in 1000; the rows are above"
 
-awk -v OFS='\t' -v TSV="$out/kernel.tsv" -v CHART="$out/chart" \
-	-f "$top/lab/bench/table.awk" "$out/sizes" "$out"/*.cpus1.run1 \
-	"$out"/*.cpus2.run1 $(for n in $cpus; do echo "$out"/*."cpus$n.run1"; done) \
-	$([ -n "$quick" ] || echo "$out"/*.hackbench.run1)
-gnuplot -e "in='$out/chart'; out='$out/kernel.svg'" "$top/lab/bench/chart.gp"
-step "all numbers: $out/kernel.tsv; chart: $out/kernel.svg"
+awk -v TSV="$out/kernel.tsv" -v CHART="$out/chart" \
+	-f "$here/table.awk" "$here/rows" "$out/sizes" "$out"/*.counts \
+	"$out"/run1/* >"$out/table.md"
+cat "$out/table.md"
+if [ "$kernels" = "bare stock ours" ]; then
+	gnuplot -e "in='$out/chart'; out='$out/kernel.svg'" "$here/chart.gp"
+	step "chart: $out/kernel.svg"
+fi
+step "all numbers: $out/kernel.tsv; paths: $out/trace"

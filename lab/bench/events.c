@@ -20,6 +20,8 @@
 #define _GNU_SOURCE
 #include <alloca.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -117,11 +119,13 @@ static void must_register(void)
 	check(register_thread(), "rseq");
 }
 
+/* SCHED_FIFO, or what all programs have if it is 0. */
 static void set_priority(int priority)
 {
 	struct sched_param param = { .sched_priority = priority };
 
-	check(!sched_setscheduler(0, SCHED_FIFO, &param), "sched_setscheduler");
+	check(!sched_setscheduler(0, priority ? SCHED_FIFO : SCHED_OTHER, &param),
+	      "sched_setscheduler");
 }
 
 static void set_cpu(unsigned int cpu)
@@ -186,9 +190,10 @@ static void stop_threads(void)
 		pthread_join(threads[i], NULL);
 }
 
-static void switch_begin(void)
+static bool switch_begin(void)
 {
 	start_threads(yield);
+	return true;
 }
 
 static __u32 do_switch(void)
@@ -220,7 +225,7 @@ static void *wait_at_gate(void *unused)
 	return unused;
 }
 
-static void signal_begin(void)
+static bool signal_begin(void)
 {
 	struct sigaction action = { .sa_handler = handler };
 
@@ -228,6 +233,7 @@ static void signal_begin(void)
 	check(!sigaction(SIGUSR1, &action, NULL), "sigaction");
 	pthread_mutex_lock(&gate);
 	start_threads(wait_at_gate);
+	return true;
 }
 
 static __u32 do_signal(void)
@@ -248,7 +254,7 @@ static void signal_end(void)
 
 static int there[2], back[2];
 
-static void pipe_begin(void)
+static bool pipe_begin(void)
 {
 	char byte;
 
@@ -256,7 +262,7 @@ static void pipe_begin(void)
 	pid = fork();
 	check(pid >= 0, "fork");
 	if (pid)
-		return;
+		return true;
 	close(there[1]);
 	while (call(SYS_read, there[0], (long)&byte, 1) == 1)
 		call(SYS_write, back[1], (long)&byte, 1);
@@ -283,6 +289,28 @@ static void pipe_end(void)
 }
 
 /*
+ * What "perf bench sched pipe" does: such turns without rest, scheduled as all
+ * programs are, and whatever comes in between counts.
+ */
+#define TURNS	1000
+
+static bool schedpipe_begin(void)
+{
+	set_priority(0);
+	return pipe_begin();
+}
+
+static __u32 do_schedpipe(void)
+{
+	__u32 start = now();
+	int i;
+
+	for (i = 0; i < TURNS; i++)
+		do_pipe();
+	return now() - start;
+}
+
+/*
  * Preemption: a thread of higher priority, without a registration, sleeps and
  * wakes. The other reads the counter without rest, and so knows for how long it
  * was away: the interrupt, two switches, and the other thread's few steps.
@@ -300,10 +328,11 @@ static void *preempt(void *unused)
 	return unused;
 }
 
-static void preempt_begin(void)
+static bool preempt_begin(void)
 {
 	nr_threads = 2;
 	start_threads(preempt);
+	return true;
 }
 
 /* Instructions of a turn of the loop; an interrupt takes more than the limit. */
@@ -401,19 +430,23 @@ static __u32 do_migrate(void)
 
 static char *page;
 
-static void fault_begin(void)
+static bool fault_begin(void)
 {
 	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	check(page != MAP_FAILED, "mmap");
+	return true;
+}
+
+static void fault_prepare(void)
+{
+	madvise(page, 4096, MADV_DONTNEED);
 }
 
 static __u32 do_fault(void)
 {
-	__u32 start;
+	__u32 start = now();
 
-	madvise(page, 4096, MADV_DONTNEED);
-	start = now();
 	*(char __shared *)page = 1;
 	return now() - start;
 }
@@ -469,15 +502,65 @@ static __u32 do_thread(void)
 	return now() - start;
 }
 
+/*
+ * hackbench: 20 senders send each of their messages to each of 20 receivers. A
+ * short run takes out what is not a message. All its threads register, as the
+ * C library does.
+ */
+#define SHORT	"10"
+#define LONG	"60"
+#define MESSAGES	(50 * 20 * 20)
+
+static bool hackbench_begin(void)
+{
+	bool extends = strverscmp(gnu_get_libc_version(), "2.41") >= 0;
+
+	set_priority(0);
+	setenv("GLIBC_TUNABLES", len ? "glibc.pthread.rseq=1" :
+	       "glibc.pthread.rseq=0", 1);
+	return !len || (len > 32) == extends;
+}
+
+static __u32 run_hackbench(const char *kind, const char *loops)
+{
+	__u32 start = now();
+	pid_t child = vfork();
+	int status;
+
+	if (!child) {
+		dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
+		execlp("hackbench", "hackbench", kind, "-p", "-g", "1", "-l",
+		       loops, NULL);
+		_exit(1);
+	}
+	check(waitpid(child, &status, 0) == child, "waitpid");
+	if (status)
+		die("hackbench failed");
+	return now() - start;
+}
+
+static __u32 do_hackbench_threads(void)
+{
+	return run_hackbench("-T", LONG) - run_hackbench("-T", SHORT);
+}
+
+static __u32 do_hackbench_processes(void)
+{
+	return run_hackbench("-P", LONG) - run_hackbench("-P", SHORT);
+}
+
 /**
  * struct row - one kind of event
  * @name:	what it is called on the command line and in the output
  * @event:	makes one measurement; returns its instructions
- * @begin:	prepares; may be NULL
- * @end:	undoes that; may be NULL
+ * @begin:	prepares all; false if this registration or kernel has no such event;
+ *		may be NULL
+ * @prepare:	prepares one measurement; may be NULL
+ * @end:	undoes @begin; may be NULL
  * @threads:	threads that take part, or how many at least: NAME-N is the same
  *		with N of them; 0 if the number does not vary
  * @times:	events in one measurement, 0 for one in each thread
+ * @count:	measurements in a round, 0 for as many as asked for
  * @percent:	how many of the measurements may be less than the result. Fewer where
  *		a minority is what is wanted: of what makes a process, those that find
  *		all memory in caches; of the switches, those that do not add up the
@@ -486,23 +569,66 @@ static __u32 do_thread(void)
 static const struct row {
 	const char	*name;
 	__u32		(*event)(void);
-	void		(*begin)(void);
+	bool		(*begin)(void);
+	void		(*prepare)(void);
 	void		(*end)(void);
 	unsigned int	threads;
 	unsigned int	times;
+	unsigned int	count;
 	unsigned int	percent;
 } rows[] = {
-	{ "syscall", do_syscall, NULL, NULL, 0, 1, 50 },
-	{ "signal", do_signal, signal_begin, signal_end, 1, 1, 50 },
-	{ "switch", do_switch, switch_begin, stop_threads, 2, 0, 1 },
-	{ "pipe", do_pipe, pipe_begin, pipe_end, 0, 2, 50 },
-	{ "preempt", do_preempt, preempt_begin, stop_threads, 0, 1, 50 },
-	{ "abort", do_abort, preempt_begin, stop_threads, 0, 1, 50 },
-	{ "migrate", do_migrate, NULL, NULL, 0, 1, 10 },
-	{ "fault", do_fault, fault_begin, fault_end, 0, 1, 50 },
-	{ "fork", do_fork, NULL, NULL, 0, 1, 1 },
-	{ "exec", do_exec, NULL, NULL, 0, 1, 1 },
-	{ "thread", do_thread, NULL, NULL, 0, 1, 1 },
+	{
+		.name = "syscall", .event = do_syscall,
+		.times = 1, .percent = 50,
+	}, {
+		.name = "signal", .event = do_signal,
+		.begin = signal_begin, .end = signal_end,
+		.threads = 1, .times = 1, .percent = 50,
+	}, {
+		.name = "switch", .event = do_switch,
+		.begin = switch_begin, .end = stop_threads,
+		.threads = 2, .percent = 1,
+	}, {
+		.name = "pipe", .event = do_pipe,
+		.begin = pipe_begin, .end = pipe_end,
+		.times = 2, .percent = 50,
+	}, {
+		.name = "preempt", .event = do_preempt,
+		.begin = preempt_begin, .end = stop_threads,
+		.times = 1, .percent = 50,
+	}, {
+		.name = "abort", .event = do_abort,
+		.begin = preempt_begin, .end = stop_threads,
+		.times = 1, .percent = 50,
+	}, {
+		.name = "migrate", .event = do_migrate,
+		.times = 1, .percent = 10,
+	}, {
+		.name = "fault", .event = do_fault,
+		.begin = fault_begin, .prepare = fault_prepare, .end = fault_end,
+		.times = 1, .percent = 50,
+	}, {
+		.name = "fork", .event = do_fork,
+		.times = 1, .percent = 1,
+	}, {
+		.name = "exec", .event = do_exec,
+		.times = 1, .percent = 1,
+	}, {
+		.name = "thread", .event = do_thread,
+		.times = 1, .percent = 1,
+	}, {
+		.name = "schedpipe", .event = do_schedpipe,
+		.begin = schedpipe_begin, .end = pipe_end,
+		.times = TURNS, .count = 3, .percent = 50,
+	}, {
+		.name = "hackbench-T", .event = do_hackbench_threads,
+		.begin = hackbench_begin,
+		.times = MESSAGES, .count = 1, .percent = 50,
+	}, {
+		.name = "hackbench-P", .event = do_hackbench_processes,
+		.begin = hackbench_begin,
+		.times = MESSAGES, .count = 1, .percent = 50,
+	},
 };
 
 static int by_value(const void *a, const void *b)
@@ -512,22 +638,26 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static __u32
-quantile(__u32 (*event)(void), unsigned int n, unsigned int percent)
+static __u32 quantile(const struct row *row, unsigned int n)
 {
 	unsigned int i;
 
-	for (i = 0; i < n; i++)
-		samples[i] = event();
+	for (i = 0; i < n; i++) {
+		if (row->prepare)
+			row->prepare();
+		samples[i] = row->event();
+	}
 	qsort(samples, n, sizeof(samples[0]), by_value);
-	return samples[n * percent / 100];
+	return samples[n * row->percent / 100];
 }
 
-/* Where an event begins, for trace.sh. */
+/* Where an event begins and ends, for trace.sh. */
 static noinline void mark(void)
 {
 	asm volatile("");
 }
+
+#define SHOWN	8
 
 /*
  * For trace.sh: say when all is prepared, wait until the host wants to see, make
@@ -538,18 +668,23 @@ static void show(const struct row *row, const char *mode)
 	char file[64];
 	int i;
 
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < SHOWN; i++) {
+		if (row->prepare)
+			row->prepare();
 		row->event();
+	}
 	snprintf(file, sizeof(file), "/run/trace/%s.%s", row->name, mode);
 	printf("%s %s ready\n", row->name, mode);
 	fflush(stdout);
 	while (access(file, F_OK))
 		sleep_ns(1000000);
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < SHOWN; i++) {
+		if (row->prepare)
+			row->prepare();
 		mark();
 		row->event();
+		mark();
 	}
-	mark();
 	printf("%s %s done\n", row->name, mode);
 	fflush(stdout);
 	while (!access(file, F_OK))
@@ -566,7 +701,7 @@ static double measure(const struct row *row)
 
 		/* The kernel's own threads get their turn between rounds. */
 		sleep_ns(20000000);
-		count = quantile(row->event, events, row->percent);
+		count = quantile(row, row->count ? row->count : events);
 		/* The first round is there to warm up. */
 		if (i && count < least)
 			least = count;
@@ -574,10 +709,18 @@ static double measure(const struct row *row)
 	return (double)least / (row->times ? row->times : nr_threads);
 }
 
+static void not_available(void)
+{
+	if (!trace)
+		fputs("\tn/a", stdout);
+}
+
 static void measure_or_show(const struct row *row, const char *mode)
 {
-	if (row->begin)
-		row->begin();
+	if (row->begin && !row->begin()) {
+		not_available();
+		return;
+	}
 	if (trace)
 		show(row, mode);
 	else
@@ -598,6 +741,8 @@ static __u32 do_loop(void)
 	return now() - start;
 }
 
+static const struct row loop_row = { .event = do_loop, .percent = 50 };
+
 /* Two instructions more for each iteration, or this is not a count of them. */
 static void calibrate(void)
 {
@@ -609,7 +754,7 @@ static void calibrate(void)
 		__u32 count;
 
 		loop = loops[i];
-		count = quantile(do_loop, 101, 50);
+		count = quantile(&loop_row, 101);
 		if (!i)
 			first = count;
 		if (count - first != 2 * (loop - loops[0]))
@@ -641,21 +786,21 @@ static unsigned int parse(const char *arg, unsigned int max)
 /* Find a row by its NAME or NAME-N, and set the number of threads. */
 static const struct row *find(const char *name)
 {
-	size_t i, n = strcspn(name, "-");
+	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct row *row = &rows[i];
+		size_t n = strlen(row->name);
 
-		if (strlen(row->name) != n || strncmp(row->name, name, n))
+		if (strncmp(row->name, name, n))
 			continue;
 		nr_threads = row->threads;
-		if (name[n] && !row->threads)
-			break;
-		if (name[n])
+		if (name[n] == '-' && row->threads)
 			nr_threads = parse(name + n + 1, MAX_THREADS);
-		if (nr_threads < row->threads)
-			break;
-		return row;
+		else if (name[n])
+			continue;
+		if (nr_threads >= row->threads)
+			return row;
 	}
 	die("%s: there is no such row", name);
 }
@@ -683,8 +828,8 @@ static void print_in_child(const struct row *row, size_t mode)
 			measure_or_show(row, modes[mode].name);
 		else if (len == 32 && errno == EINVAL)
 			die("registered by the C library; set GLIBC_TUNABLES=glibc.pthread.rseq=0");
-		else if (!trace)
-			fputs("\tn/a", stdout);
+		else
+			not_available();
 		exit(0);
 	}
 	check(waitpid(pid, &status, 0) == pid, "waitpid");

@@ -4,13 +4,8 @@
  * a C library.
  */
 
-void _start(void);
-
-void _start(void)
-{
-	asm volatile("xor %%edi, %%edi\n\t"
-		     "mov $60, %%eax\n\t"	/* exit */
-		     "syscall"
-		     : : : "memory");
-	__builtin_unreachable();
-}
+asm(".globl _start\n"
+    "_start:\n\t"
+    "xor %edi, %edi\n\t"
+    "mov $60, %eax\n\t"		/* exit */
+    "syscall");

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# repeat.awk KERNEL.WHAT.run2...: compare each with its .run1 and name the rows
-# that differ by more than 1 in 1000.
+# repeat.awk RUN2/KERNEL.CPUS...: compare each with the same in RUN1 and name
+# the rows that differ by more than 1 in 1000.
 
 BEGIN {
 	FS = "\t"
@@ -9,29 +9,32 @@ BEGIN {
 
 FNR == 1 {
 	other = FILENAME
-	sub(/run2$/, "run1", other)
+	sub(/run2\/[^\/]*$/, "run1", other)
 	where = FILENAME
 	sub(/.*\//, "", where)
-	sub(/\.run2$/, "", where)
+	other = other "/" where
+	sub(/\./, " on ", where)
+	where = where " CPUs"
+}
+
+# Does a value of the second run agree with that of the first one?
+function agree(first, second) {
+	if (first == second)
+		return 1
+	return first != "n/a" && second != "n/a" && \
+		(first - second) * 1000 <= second && \
+		(second - first) * 1000 <= second
 }
 
 {
-	here = $0
 	if ((getline line < other) <= 0)
 		line = ""
 	split(line, first, FS)
-	split(here, second, FS)
 	for (i = 2; i <= 4; i++) {
-		if (first[1] == second[1] && first[i] == second[i])
-			continue
-		difference = first[i] - second[i]
-		if (difference < 0)
-			difference = -difference
-		if (first[1] == second[1] && difference * 1000 <= second[i] &&
-		    second[i] != "n/a")
+		if (first[1] == $1 && agree(first[i], $i))
 			continue
 		printf "%s: %s, %s: %s in the first run, %s in the second\n",
-			where, second[1], mode[i - 1], first[i], second[i]
+			where, $1, mode[i - 1], first[i], $i
 		failed = 1
 	}
 }

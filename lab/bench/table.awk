@@ -1,174 +1,244 @@
 # SPDX-License-Identifier: GPL-2.0
-# table.awk TSV=FILE CHART=FILE sizes KERNEL.WHAT.run1...: the tables in
-# Markdown, and the same numbers as TSV and as the chart's data.
+# table.awk TSV=FILE CHART=FILE rows sizes KERNEL.counts... RUN/KERNEL.CPUS...:
+# the tables in Markdown, and the same numbers as TSV and as the chart's data.
 #
 # "Over bare" compares with bare, where there is no registration.
 
 BEGIN {
-	FS = "\t"
 	kernels = split("bare stock ours", kernel, " ")
 	modes = split("none 32 extended", mode, " ")
-	# What ours may add (issue: "what ours must add"): without a
-	# registration over bare, with one over none. A preemption and its end
-	# are two switches, so the scheduler's test is made twice.
-	targets = split("syscall signal switch pipe preempt fault", aimed, " ")
-	goal["syscall"] = "0 0 0"
-	goal["signal"] = "0 26 8"
-	goal["switch"] = "2 26 6"
-	goal["pipe"] = "2 26 6"
-	goal["preempt"] = "4 30 18"
-	goal["fault"] = "0 0 0"
-	says["syscall"] = "system call"
-	says["signal"] = "signal, delivered and returned from"
-	says["switch"] = "voluntary switch between two threads"
-	says["pipe"] = "switch over a pipe between two processes"
-	says["preempt"] = "preemption in user mode, and the way back"
-	says["abort"] = "the same in a critical section"
-	says["migrate"] = "migration to another CPU and back"
-	says["fault"] = "page fault"
-	says["fork"] = "fork, exit and wait"
-	says["exec"] = "vfork, exec, exit and wait"
-	says["thread"] = "thread creation, exit and join"
-	says["hackbench-T"] = "hackbench, threads, a message"
-	says["hackbench-P"] = "hackbench, processes, a message"
-	print "event", "threads", "CPUs", "kernel", "registration", \
-		"instructions", "over bare" >TSV
 }
 
 function tidy(x) {
 	if (x !~ /^-?[0-9.]+$/)
-		return x
+		return x == "" ? "n/a" : x
 	x = sprintf("%.2f", x)
 	sub(/\.?0+$/, "", x)
 	return x == "-0" ? 0 : x
 }
 
 function signed(x) {
-	return (x < 0 ? "" : "+") tidy(x)
+	x = tidy(x)
+	return x ~ /^[0-9]/ && x != 0 ? "+" x : x
 }
 
-function over(row, k, m,    value, base) {
-	value = count[row, k, m]
-	base = count[row, "bare", "none"]
-	return value ~ /^[0-9]/ && base ~ /^[0-9]/ ? signed(value - base) : "n/a"
+function minus(a, b) {
+	return a ~ /^[0-9]/ && b ~ /^[0-9]/ ? a - b : "n/a"
 }
 
-FILENAME ~ /sizes$/ {
+function over_bare(row, k, m) {
+	return minus(count[row, k, m], count[row, "bare", "none"])
+}
+
+# Tables are printed when they are complete, as wide as what is in them.
+function head(title, text) {
+	printf "%s### %s\n\n", heads++ ? "\n" : "", title
+	lines = 0
+	widths = 0
+	line(text)
+}
+
+function line(text,    i, n, part) {
+	n = split(text, part, "|")
+	widths = n > widths ? n : widths
+	lines++
+	for (i = 1; i <= n; i++) {
+		cell[lines, i] = part[i]
+		if (lines == 1 || length(part[i]) > width[i])
+			width[i] = length(part[i])
+	}
+}
+
+function rule(n,    text) {
+	text = sprintf("%" n "s", "")
+	gsub(/ /, "-", text)
+	return text
+}
+
+function flush(    i, l) {
+	for (l = 1; l <= lines; l++) {
+		for (i = 1; i <= widths; i++)
+			printf i == 1 ? "| %-" width[i] "s |" : " %" width[i] "s |",
+				cell[l, i]
+		print ""
+		if (l > 1)
+			continue
+		for (i = 1; i <= widths; i++)
+			printf i == 1 ? "| %s |" : " %s: |",
+				rule(width[i] - (i > 1))
+		print ""
+	}
+}
+
+FNR == 1 {
+	where = FILENAME
+	sub(/.*\//, "", where)
+}
+
+where == "rows" {
+	if (/^#/)
+		next
+	name[++rows] = $1
+	goal[$1] = $4
+	text = $5
+	for (i = 6; i <= NF; i++)
+		text = text " " $i
+	says[$1] = text
+	next
+}
+
+where == "sizes" {
 	size[$1, $2] = $3
 	next
 }
 
-FNR == 1 {
-	split(FILENAME, part, "/")
-	where = FILENAME
-	sub(/.*\//, "", where)
-	split(where, part, ".")
-	cpus = part[2] ~ /^cpus/ ? substr(part[2], 5) + 0 : 1
+where ~ /\.counts$/ {
+	traced[$2] = 1
+	instructions[$2, $1, $3] = $4
+	locked[$2, $1, $3] = $5
+	windows[$2, $1, $3] = $6
+	next
 }
 
+# KERNEL.CPUS: a line for each row.
 {
-	event = $1
-	threads = 1
-	# A number behind the name is of threads, but for hackbench.
-	if (event !~ /^hackbench/ && split(event, part2, "-") == 2) {
-		event = part2[1]
-		threads = part2[2]
-	} else if (event == "switch") {
-		threads = 2
+	split(where, part, ".")
+	row = $1
+	if (!(row in says)) {
+		row = $1 "-" part[2]
+		if (!(row in of_crowd)) {
+			crowd[++crowds] = row
+			split(row, field, "-")
+			of_crowd[row] = field[1]
+			threads[row] = field[2]
+			cpus[row] = field[3]
+		}
 	}
-	plain = (cpus == 1 || event == "migrate") && $1 == event
-	row = plain ? event : event " " threads " " cpus
-	if (!(row in known)) {
-		known[row] = 1
-		of_event[row] = event
-		of_threads[row] = threads
-		of_cpus[row] = cpus
-		order[++rows] = row
-		if (event !~ /^hackbench/ && (plain == 0))
-			flat[++flats] = row
-	}
+	measured[row] = 1
 	for (i = 1; i <= modes; i++)
-		count[row, substr(where, 1, index(where, ".") - 1), mode[i]] = $(i + 1)
+		count[row, part[1], mode[i]] = $(i + 1)
 }
 
-END {
-	for (r = 1; r <= rows; r++)
-		for (k = 1; k <= kernels; k++)
-			for (m = 1; m <= modes; m++)
-				print of_event[order[r]], of_threads[order[r]], \
-					of_cpus[order[r]], kernel[k], mode[m], \
-					tidy(count[order[r], kernel[k], mode[m]]), \
-					over(order[r], kernel[k], mode[m]) >TSV
+function write_numbers(row, event, threads, cpus,    k, m) {
+	for (k = 1; k <= kernels; k++)
+		for (m = 1; m <= modes; m++)
+			print event, threads, cpus, kernel[k], mode[m], \
+				tidy(count[row, kernel[k], mode[m]]), \
+				tidy(over_bare(row, kernel[k], mode[m])), \
+				tidy(locked[row, kernel[k], mode[m]]), \
+				tidy(windows[row, kernel[k], mode[m]]) >TSV
+}
 
-	print "Instructions for one event, and what rseq adds to them"
-	print ""
-	print "| event | bare | stock none | 32 | extended | ours none | 32 | extended |"
-	print "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-	n = split("syscall signal switch pipe preempt abort migrate fault fork exec thread hackbench-T hackbench-P", all, " ")
-	for (r = 1; r <= n; r++) {
-		if (!(all[r] in known))
+# The cells of one row for stock and ours.
+function added(row,    k, m, text) {
+	for (k = 2; k <= kernels; k++)
+		for (m = 1; m <= modes; m++)
+			text = text "|" signed(over_bare(row, kernel[k], mode[m]))
+	return text
+}
+
+function main_table(    r, row, k, m, value) {
+	head("Instructions for one event, and what rseq adds to them", \
+		"event|bare|stock none|32 bytes|extended|ours none|32 bytes|extended")
+	for (r = 1; r <= rows; r++) {
+		row = name[r]
+		if (!(row in measured))
 			continue
-		printf "| %s | %s |", says[all[r]], tidy(count[all[r], "bare", "none"])
-		for (k = 2; k <= kernels; k++)
-			for (m = 1; m <= modes; m++)
-				printf " %s |", over(all[r], kernel[k], mode[m])
-		print ""
-		if (all[r] ~ /^hackbench/)
-			continue
-		printf "\"%s\"", says[all[r]] >CHART
+		line(says[row] "|" tidy(count[row, "bare", "none"]) added(row))
+		printf "\"%s\"", says[row] >CHART
 		for (k = 2; k <= kernels; k++)
 			for (m = 1; m <= modes; m++) {
-				v = over(all[r], kernel[k], mode[m])
-				printf "\t%s", v == "n/a" ? "NaN" : v + 0 >CHART
+				value = over_bare(row, kernel[k], mode[m])
+				printf "\t%s", value == "n/a" ? "NaN" : value >CHART
 			}
 		print "" >CHART
 	}
+	flush()
+}
 
-	print ""
-	print "What rseq adds to switch and signal, by threads and CPUs"
-	print ""
-	print "| event | threads | CPUs | stock none | 32 | extended | ours none | 32 | extended |"
-	print "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-	for (r = 1; r <= flats; r++) {
-		row = flat[r]
-		printf "| %s | %s | %s |", of_event[row], of_threads[row], of_cpus[row]
-		for (k = 2; k <= kernels; k++)
-			for (m = 1; m <= modes; m++)
-				printf " %s |", over(row, kernel[k], mode[m])
-		print ""
-	}
-
-	print ""
-	print "Bytes"
-	print ""
-	print "| | bare | stock | ours |"
-	print "| --- | ---: | ---: | ---: |"
-	printf "| code | %d | %+d | %+d |\n", size["text", "bare"], \
-		size["text", "stock"] - size["text", "bare"], \
-		size["text", "ours"] - size["text", "bare"]
-	printf "| of that, kernel/rseq*.c | | %+d | %+d |\n", \
-		size["own", "stock"], size["own", "ours"]
-	printf "| struct task_struct | %d | %+d | %+d |\n", \
-		size["task_struct", "bare"], \
-		size["task_struct", "stock"] - size["task_struct", "bare"], \
-		size["task_struct", "ours"] - size["task_struct", "bare"]
-
-	print ""
-	print "What ours may add: none over bare, the others over none"
-	print ""
-	print "| event | none | 32 | extended |"
-	print "| --- | --- | --- | --- |"
-	for (r = 1; r <= targets; r++) {
-		split(goal[aimed[r]], may, " ")
-		printf "| %s |", says[aimed[r]]
+function target_table(    r, m, row, may, got, text) {
+	head("What ours may add: none over bare, the others over none", \
+		"event|none|32 bytes|extended")
+	for (r = 1; r <= rows; r++) {
+		row = name[r]
+		if (goal[row] == "-" || !(row in measured))
+			continue
+		split(goal[row], may, ",")
+		text = says[row]
 		for (m = 1; m <= modes; m++) {
-			got = m == 1 ? over(aimed[r], "ours", "none") : \
-				count[aimed[r], "ours", mode[m]] - \
-				count[aimed[r], "ours", "none"]
-			got += 0
-			printf " %s of %s: %s |", signed(got), may[m], \
-				got <= may[m] ? "met" : "missed by " tidy(got - may[m])
+			got = m == 1 ? over_bare(row, "ours", "none") : \
+				minus(count[row, "ours", mode[m]], \
+				      count[row, "ours", "none"])
+			if (got == "n/a")
+				text = text "|n/a"
+			else
+				text = text "|" signed(got) " of " may[m] ": " \
+					(got <= may[m] ? "met" : \
+					 "missed by " tidy(got - may[m]))
 		}
-		print ""
+		line(text)
 	}
+	flush()
+}
+
+function crowd_table(    r, row) {
+	head("The same for more threads and CPUs", \
+		"event|threads|CPUs|bare|stock none|32 bytes|extended|ours none|32 bytes|extended")
+	for (r = 1; r <= crowds; r++) {
+		row = crowd[r]
+		line(of_crowd[row] "|" threads[row] "|" cpus[row] "|" \
+			tidy(count[row, "bare", "none"]) added(row))
+	}
+	flush()
+}
+
+function path_table(    r, row, text, k, m, key) {
+	head("Locked instructions / user-access windows of an event", \
+		"event|bare|stock none|32 bytes|extended|ours none|32 bytes|extended")
+	for (r = 1; r <= rows; r++) {
+		row = name[r]
+		if (!(row in traced))
+			continue
+		text = says[row]
+		for (k = 1; k <= kernels; k++)
+			for (m = 1; m <= (k == 1 ? 1 : modes); m++) {
+				key = row SUBSEP kernel[k] SUBSEP mode[m]
+				text = text "|" (locked[key] == "" ? "n/a" : \
+					locked[key] " / " windows[key])
+			}
+		line(text)
+	}
+	flush()
+}
+
+function bytes(what, text) {
+	line(text "|" tidy(size[what, "bare"]) \
+		"|" signed(minus(size[what, "stock"], size[what, "bare"])) \
+		"|" signed(minus(size[what, "ours"], size[what, "bare"])))
+}
+
+function size_table() {
+	head("Bytes", "|bare|stock|ours")
+	bytes("text", "code")
+	bytes("own", "of that, kernel/rseq*.c")
+	bytes("task_struct", "struct task_struct, a multiple of 64")
+	flush()
+}
+
+END {
+	OFS = "\t"
+	print "event", "threads", "CPUs", "kernel", "registration", \
+		"instructions", "over bare", "locked", "windows" >TSV
+	for (r = 1; r <= rows; r++)
+		if (name[r] in measured)
+			write_numbers(name[r], name[r], "", "")
+	for (r = 1; r <= crowds; r++)
+		write_numbers(crowd[r], of_crowd[crowd[r]], \
+			threads[crowd[r]], cpus[crowd[r]])
+	main_table()
+	target_table()
+	if (crowds)
+		crowd_table()
+	path_table()
+	size_table()
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # trace.sh KERNEL ROW...: which instructions of the kernel an event of
-# events.c executes.
+# events.c executes. bench.sh runs it, and builds what it needs.
 #
 # QEMU executes one instruction at a time and tells each one's address; what
 # stands there is read from the memory of the running kernel, after it has
@@ -10,7 +10,7 @@
 #
 # For each row and registration: instructions in the kernel, locked ones (with a
 # lock prefix, or an exchange with memory), and user-access windows (stac ...
-# clac). The whole path goes to build/bench/KERNEL.ROW.REGISTRATION.trace.
+# clac). The whole path goes to build/bench/trace/KERNEL.ROW.REGISTRATION.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
@@ -19,10 +19,9 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 kernel=$1
 shift
 out=$build/bench
-vmlinux=$build/kernel/$kernel/vmlinux
-[ -x "$out/events" ] || die "$out/events: not built; bench.sh builds it"
+[ -x "$out/events" ] || die "$out/events: not built; make bench builds it"
 
-mkdir -p "$build/run" "$build/log/bench"
+mkdir -p "$build/run" "$build/log/bench" "$out/trace"
 run=$(mktemp -d "$build/run/XXXXXX")
 mkfifo "$run/monitor.in" "$run/monitor.out" "$run/said"
 guest=
@@ -34,25 +33,18 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# address FILE SYMBOL
-address() {
-	nm "$1" | awk -v name="$2" '$3 == name { print $1; exit }'
-}
-start=$(address "$vmlinux" _text)
-end=$(address "$vmlinux" _etext)
-bytes=$((0x${end#????????} - 0x${start#????????}))
-mark=$(address "$out/events" mark)
-
-# The guest says when it is about to make some events, and waits for a file that
-# says that QEMU now tells what it executes.
-mkdir "$run/trace"
+# The guest leaves its symbols in a directory. It says when it is about to make
+# some events, and waits for a file there that says that QEMU now tells what it
+# executes.
+mkdir "$run/guest"
 QEMU="-monitor pipe:$run/monitor -icount sleep=on
-	-fsdev local,id=trace,path=$run/trace,security_model=none,readonly=on
+	-fsdev local,id=trace,path=$run/guest,security_model=none
 	-device virtio-9p-pci,fsdev=trace,mount_tag=trace" \
 CMD="mkdir /run/trace && mount -t 9p -o trans=virtio,version=9p2000.L trace /run/trace &&
+	cp /proc/kallsyms /run/trace/symbols &&
 	cp $out/events $out/nothing /dev/shm && cd /dev/shm &&
 	GLIBC_TUNABLES=glibc.pthread.rseq=0 ./events -t $*" \
-ICOUNT=1 SMP=1 LOG="bench/$kernel.trace" TIMEOUT="${TIMEOUT:-600}" \
+ICOUNT=1 SMP=1 LOG="bench/trace.$kernel" TIMEOUT="${TIMEOUT:-600}" \
 	APPEND="norandmaps loglevel=5 noreplace-smp" \
 	"$top/lab/guest/boot.sh" "$kernel" >"$run/said" &
 guest=$!
@@ -68,34 +60,32 @@ monitor() {
 	done
 }
 
-events=0
+# address SYMBOL
+address() {
+	awk -v name="$1" '$3 == name { print $1; exit }' "$run/guest/symbols"
+}
+
+mark=$(nm "$out/events" | awk '$3 == "mark" { print $1 }')
+start=
 while read -r row mode what; do
 	case $what in
 	ready)
-		[ "$events" != 0 ] || monitor "memsave 0x$start $bytes \"$run/code\""
-		monitor "logfile $run/log" "singlestep on" "log exec,nochain"
-		: >"$run/trace/$row.$mode"
+		if [ -z "$start" ]; then
+			start=$(address _text) end=$(address _etext)
+			bytes=$((0x${end#????????} - 0x${start#????????}))
+			monitor "memsave 0x$start $bytes \"$run/code\""
+		fi
+		# What newer versions of QEMU call it comes second.
+		monitor "logfile $run/log" "singlestep on" \
+			"one-insn-per-tb on" "log exec,nochain"
+		: >"$run/guest/$row.$mode"
 		;;
 	done)
-		monitor "log none" "singlestep off" "logfile $run/rest"
-		awk -F / -v mark="$mark" '
-		!/^Trace 0:/ { next }
-		$2 == mark {
-			if (marks++ && (!least || n < least)) {
-				least = n
-				for (i = 1; i <= n; i++)
-					best[i] = path[i]
-			}
-			n = 0
-			next
-		}
-		marks >= 1 && marks <= 4 && $2 ~ /^ffffffff/ { path[++n] = $2 }
-		END {
-			for (i = 1; i <= least; i++)
-				print best[i]
-		}' "$run/log" >"$run/$row.$mode"
-		rm "$run/log" "$run/trace/$row.$mode"
-		events=$((events + 1))
+		monitor "log none" "singlestep off" "one-insn-per-tb off" \
+			"logfile $run/rest"
+		awk -F / -v mark="$mark" -f "$top/lab/bench/path.awk" \
+			"$run/log" >"$run/$row.$mode"
+		rm "$run/log" "$run/guest/$row.$mode"
 		;;
 	*) die "$kernel: not expected of the guest: $row $mode $what" ;;
 	esac
@@ -107,14 +97,17 @@ guest=
 
 objdump -D -b binary -m i386:x86-64 --no-show-raw-insn \
 	--adjust-vma="0x$start" "$run/code" >"$run/listing"
-nm -n "$vmlinux" >"$run/symbols"
+sort "$run/guest/symbols" >"$run/symbols"
 for row; do
 	for mode in none 32 extended; do
 		[ -f "$run/$row.$mode" ] || continue
 		awk -v what="$kernel	$row	$mode" \
 			-f "$top/lab/bench/trace.awk" "$run/$row.$mode" \
 			"$run/listing" "$run/symbols" "$run/$row.$mode" \
-			>"$out/$kernel.$row.$mode.trace"
-		tail -n 1 "$out/$kernel.$row.$mode.trace"
+			>"$out/trace/$kernel.$row.$mode.new"
+		tail -n 1 "$out/trace/$kernel.$row.$mode.new"
+		sed '$d' "$out/trace/$kernel.$row.$mode.new" \
+			>"$out/trace/$kernel.$row.$mode"
+		rm "$out/trace/$kernel.$row.$mode.new"
 	done
 done

@@ -7,12 +7,12 @@ set title "Instructions that rseq adds to an event, over a kernel without it"
 set style data histogram
 set style histogram clustered gap 2
 set style fill solid border -1
-set key top left
+set key top left reverse Left
 set ylabel "instructions"
 # One abort would hide all the rest in a linear scale.
 set logscale y
 set yrange [0.8:*]
-set xtics rotate by -25 scale 0
+set xtics scale 0
 set grid ytics
 plot in using 2:xtic(1) title "stock, not registered" linecolor rgb "#fdd0a2", \
 	"" using 3 title "stock, 32 bytes" linecolor rgb "#e6550d", \

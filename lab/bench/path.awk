@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-# path.awk mark=ADDRESS: the addresses that the shortest event executes in the
-# kernel, from QEMU's log of all. The mark is before and after each event.
+# path.awk mark=ADDRESS percent=N: the addresses that an event executes in the
+# kernel, from QEMU's log of all. The mark is before and after each event. It is
+# the event of which so many percent are shorter.
 
 /^Stopped execution/ {
 	# What the last line says will be executed another time.
@@ -12,11 +13,8 @@
 !/^Trace 0:/ { next }
 
 $2 == mark {
-	if (inside && (!least || n < least)) {
-		least = n
-		for (i = 1; i <= n; i++)
-			best[i] = path[i]
-	}
+	if (inside)
+		length_of[++events] = n
 	inside = !inside
 	n = 0
 }
@@ -24,10 +22,23 @@ $2 == mark {
 {
 	kept = inside && $2 ~ /^ffffffff/
 	if (kept)
-		path[++n] = $2
+		path[events + 1, ++n] = $2
+}
+
+# How many events are shorter, or as long and before it?
+function rank(event,    i, less) {
+	less = 0
+	for (i = 1; i <= events; i++)
+		less += length_of[i] < length_of[event] || \
+			(length_of[i] == length_of[event] && i < event)
+	return less
 }
 
 END {
-	for (i = 1; i <= least; i++)
-		print best[i]
+	for (event = 1; event <= events; event++) {
+		if (rank(event) != int(events * percent / 100))
+			continue
+		for (i = 1; i <= length_of[event]; i++)
+			print path[event, i]
+	}
 }

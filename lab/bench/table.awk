@@ -80,8 +80,8 @@ where == "rows" {
 		next
 	name[++rows] = $1
 	goal[$1] = $4
-	text = $5
-	for (i = 6; i <= NF; i++)
+	text = $6
+	for (i = 7; i <= NF; i++)
 		text = text " " $i
 	says[$1] = text
 	next
@@ -145,7 +145,7 @@ function main_table(    r, row, k, m, value) {
 		if (!(row in measured))
 			continue
 		line(says[row] "|" tidy(count[row, "bare", "none"]) added(row))
-		printf "\"%s\"", says[row] >CHART
+		printf "%s", row >CHART
 		for (k = 2; k <= kernels; k++)
 			for (m = 1; m <= modes; m++) {
 				value = over_bare(row, kernel[k], mode[m])

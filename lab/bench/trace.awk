@@ -1,32 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
-# trace.awk PATH LISTING SYMBOLS PATH: put instructions and functions to the
-# addresses of a path, and at the end count. Symbols are sorted by address.
-
-function leave(    text) {
-	if (inside == "")
-		return
-	printf "# %s: %d\n", inside, here
-}
+# trace.awk what=TEXT LISTING SYMBOLS PATH: put functions and instructions to
+# the addresses of a path, and at the end the text and what was counted. Symbols
+# are sorted by address.
 
 FNR == 1 { file++ }
 
 file == 1 {
-	wanted[$1] = 1
+	address = $1
+	sub(/:$/, "", address)
+	sub(/^[^:]*:[ \t]*/, "")
+	instruction[address] = $0
 	next
 }
 
 file == 2 {
-	address = $1
-	sub(/:$/, "", address)
-	if (address in wanted) {
-		sub(/^[^:]*:[ \t]*/, "")
-		instruction[address] = $0
-	}
-	next
-}
-
-# The last symbol at or below each address: both are sorted as text.
-file == 3 {
 	if ($2 ~ /^[tTwW]$/) {
 		n++
 		start[n] = $1
@@ -35,6 +22,7 @@ file == 3 {
 	next
 }
 
+# The last symbol at or below an address: both are sorted as text.
 function function_of(address,    low, high, middle) {
 	if (address in known)
 		return known[address]

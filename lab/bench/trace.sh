@@ -6,7 +6,7 @@
 # QEMU executes one instruction at a time and tells each one's address; what
 # stands there is read from the memory of the running kernel, after it has
 # patched itself (but not taken the lock prefixes out, as it would for one CPU).
-# The shortest of some events counts, which no interrupt hit.
+# It is the one of some events that measures as the number in the table says.
 #
 # For each row and registration: instructions in the kernel, locked ones (with a
 # lock prefix, or an exchange with memory), and user-access windows (stac ...
@@ -37,7 +37,7 @@ trap 'exit 143' TERM HUP
 # some events, and waits for a file there that says that QEMU now tells what it
 # executes.
 mkdir "$run/guest"
-QEMU="-monitor pipe:$run/monitor -icount sleep=on
+QEMU="-monitor pipe:$run/monitor
 	-fsdev local,id=trace,path=$run/guest,security_model=none
 	-device virtio-9p-pci,fsdev=trace,mount_tag=trace" \
 CMD="mkdir /run/trace && mount -t 9p -o trans=virtio,version=9p2000.L trace /run/trace &&
@@ -67,7 +67,7 @@ address() {
 
 mark=$(nm "$out/events" | awk '$3 == "mark" { print $1 }')
 start=
-while read -r row mode what; do
+while read -r row mode what percent; do
 	case $what in
 	ready)
 		if [ -z "$start" ]; then
@@ -83,8 +83,8 @@ while read -r row mode what; do
 	done)
 		monitor "log none" "singlestep off" "one-insn-per-tb off" \
 			"logfile $run/rest"
-		awk -F / -v mark="$mark" -f "$top/lab/bench/path.awk" \
-			"$run/log" >"$run/$row.$mode"
+		awk -F / -v mark="$mark" -v percent="$percent" \
+			-f "$top/lab/bench/path.awk" "$run/log" >"$run/$row.$mode"
 		rm "$run/log" "$run/guest/$row.$mode"
 		;;
 	*) die "$kernel: not expected of the guest: $row $mode $what" ;;
@@ -95,19 +95,21 @@ wait "$guest" || status=$?
 guest=
 [ "$status" = 0 ] || exit "$status"
 
+cat "$run"/*.none "$run"/*.32 "$run"/*.extended 2>/dev/null |
+	sort -u >"$run/addresses"
 objdump -D -b binary -m i386:x86-64 --no-show-raw-insn \
-	--adjust-vma="0x$start" "$run/code" >"$run/listing"
+	--adjust-vma="0x$start" "$run/code" | awk '
+	NR == FNR { wanted[$1 ":"] = 1; next }
+	$1 in wanted' "$run/addresses" - >"$run/listing"
 sort "$run/guest/symbols" >"$run/symbols"
 for row; do
 	for mode in none 32 extended; do
 		[ -f "$run/$row.$mode" ] || continue
+		path=$out/trace/$kernel.$row.$mode
 		awk -v what="$kernel	$row	$mode" \
-			-f "$top/lab/bench/trace.awk" "$run/$row.$mode" \
-			"$run/listing" "$run/symbols" "$run/$row.$mode" \
-			>"$out/trace/$kernel.$row.$mode.new"
-		tail -n 1 "$out/trace/$kernel.$row.$mode.new"
-		sed '$d' "$out/trace/$kernel.$row.$mode.new" \
-			>"$out/trace/$kernel.$row.$mode"
-		rm "$out/trace/$kernel.$row.$mode.new"
+			-f "$top/lab/bench/trace.awk" "$run/listing" \
+			"$run/symbols" "$run/$row.$mode" >"$run/path"
+		tail -n 1 "$run/path"
+		sed '$d' "$run/path" >"$path"
 	done
 done

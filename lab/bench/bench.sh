@@ -149,6 +149,16 @@ for kernel in $kernels; do
 	sizes "$kernel"
 done >"$out/sizes"
 
+# Which instructions those are that a path has more than in bare.
+for path in "$out"/trace/stock.* "$out"/trace/ours.*; do
+	row=${path##*/}
+	row=${row#*.}
+	bare=$out/trace/bare.${row%.*}.none
+	if [ -f "$bare" ] && [ -f "$path" ]; then
+		"$here/added.sh" "$bare" "$path" >"$path.added"
+	fi
+done
+
 awk -f "$here/repeat.awk" "$here/rows" "$out"/run2/* ||
 	die "two boots of one kernel do not agree; the rows are above"
 

@@ -85,6 +85,8 @@ while read -r row mode what percent; do
 			"logfile $run/rest"
 		awk -F / -v mark="$mark" -v percent="$percent" \
 			-f "$top/lab/bench/path.awk" "$run/log" >"$run/$row.$mode"
+		[ -s "$run/$row.$mode" ] ||
+			die "$kernel: QEMU did not tell what $row executes"
 		rm "$run/log" "$run/guest/$row.$mode"
 		;;
 	*) die "$kernel: not expected of the guest: $row $mode $what" ;;

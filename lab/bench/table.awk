@@ -181,13 +181,36 @@ function target_table(    r, m, row, may, got, text) {
 	flush()
 }
 
-function crowd_table(    r, row) {
+# The difference between the most and the least that is added to an event, by
+# column: 0 if the number of threads and CPUs does not matter.
+function spread(event,    k, m, r, value, low, high, text) {
+	for (k = 2; k <= kernels; k++)
+		for (m = 1; m <= modes; m++) {
+			low = high = ""
+			for (r = 1; r <= crowds; r++) {
+				value = over_bare(crowd[r], kernel[k], mode[m])
+				if (of_crowd[crowd[r]] != event || value == "n/a")
+					continue
+				low = low == "" || value < low ? value : low
+				high = high == "" || value > high ? value : high
+			}
+			text = text "|" (low == "" ? "n/a" : tidy(high - low))
+		}
+	return text
+}
+
+function crowd_table(    r, row, seen) {
 	head("The same for more threads and CPUs", \
 		"event|threads|CPUs|bare|stock none|32 bytes|extended|ours none|32 bytes|extended")
 	for (r = 1; r <= crowds; r++) {
 		row = crowd[r]
 		line(of_crowd[row] "|" threads[row] "|" cpus[row] "|" \
 			tidy(count[row, "bare", "none"]) added(row))
+	}
+	for (r = 1; r <= crowds; r++) {
+		row = of_crowd[crowd[r]]
+		if (!seen[row]++)
+			line(row ", most - least||| " spread(row))
 	}
 	flush()
 }

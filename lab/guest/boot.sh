@@ -97,11 +97,12 @@ tsc_khz() {
 
 machine="-accel tcg,thread=multi -cpu max" arguments=
 # A repeated string instruction counts once a turn, so they should not go byte by
-# byte. The calibration of the APIC timer would take half a minute.
+# byte. The calibration of the APIC timer would take half a minute, and the delays
+# at the start of each CPU as long.
 if [ -n "${ICOUNT:-}" ]; then
 	machine="-accel tcg,thread=single -icount shift=0,sleep=off -rtc clock=vm
 		-cpu max,erms=off"
-	arguments=nolapic_timer
+	arguments="nolapic_timer cpu_init_udelay=0"
 else
 	arguments=tsc_early_khz=$(tsc_khz)
 fi

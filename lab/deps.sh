@@ -56,6 +56,7 @@ look() {
 		need liburcu-dev compiles urcu.h -m64
 		need criu tool criu
 	fi
+	[ -z "${MODEL:-}" ] || need spin tool spin
 	[ -n "${LINUX:-}" ] ||
 		need linux-source-6.12 test -f /usr/src/linux-source-6.12.tar.xz
 }

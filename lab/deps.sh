@@ -28,6 +28,10 @@ compiles() {
 	printf '#include <%s>\nint main(void) { return 0; }\n' "$1" |
 		gcc -x c "$2" -o /dev/null -
 }
+# For scripts/spdxcheck.py of the kernel, which checkpatch calls.
+has_module() {
+	/usr/bin/python3 -c "import $1"
+}
 look() {
 	missing=
 	need gcc tool gcc
@@ -57,6 +61,14 @@ look() {
 		need criu tool criu
 	fi
 	[ -z "${MODEL:-}" ] || need spin tool spin
+	if [ -n "${SERIES:-}" ]; then
+		need git tool git
+	fi
+	if [ -n "${CHECK:-}" ]; then
+		need sparse tool sparse
+		need python3-ply has_module ply
+		need python3-git has_module git
+	fi
 	[ -n "${LINUX:-}" ] ||
 		need linux-source-6.12 test -f /usr/src/linux-source-6.12.tar.xz
 }

@@ -18,22 +18,9 @@ manifest=$tree.manifest
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
 
-# The kernel paths of the repository: what git tracks or would, so that
-# backups and objects stay out.
+# The kernel paths of the repository.
 kernel_paths() {
-	if [ "$(git -C "$repo" rev-parse --show-toplevel 2>/dev/null)" = "$repo" ]; then
-		git -C "$repo" -c core.quotePath=off ls-files -co \
-			--exclude-standard | sort -u
-	else
-		(cd "$repo" && find . -name .git -prune -o -path ./build -prune \
-			-o -type f ! -name '*~' ! -name '*.o' ! -name '*.orig' \
-			! -name '*.rej' ! -name '.*.sw?' -printf '%P\n') | sort
-	fi | awk -F/ '
-		NF == 1 && /^(README\.md|Makefile|COPYING)$/ { next }
-		$1 ~ /^\.(git|ci)/ || $1 ~ /^(lab|series|build)$/ { next }
-		{ print }' | while IFS= read -r path; do
-		[ ! -f "$repo/$path" ] || printf '%s\n' "$path"
-	done
+	"$top/lab/base/paths.sh" "$repo"
 }
 
 # check_hook HOOK TARGET: a hook must be a diff of its target and nothing

@@ -8,6 +8,7 @@ TREE ?= ours
 
 # Given on the command line or in the environment, and read by the scripts.
 export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK MATRIX PROGRAMS
+export KEEP PREFIX DESTDIR
 
 name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notdir $(CONFIG)))))
 
@@ -15,7 +16,7 @@ name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notd
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: ## build our kernel, boot it, and run the per-CPU counter demo in it
@@ -42,6 +43,26 @@ export KERNELS ROWS PREBUILT
 .PHONY: bench
 bench: ## instructions per event on bare, stock and ours (QUICK=1 ROWS="name...")
 	@lab/bench/bench.sh
+
+.PHONY: series
+series: ## patches to mail, in build/series (see series/README.md)
+	@lab/series/run.sh series
+
+.PHONY: check-series
+check-series: ## check the series as its receiver would (QUICK=1 builds nothing)
+	@lab/series/run.sh check
+
+.PHONY: patch
+patch: ## one diff from the stock kernel, in build/patch
+	@lab/series/run.sh patch
+
+.PHONY: deb
+deb: ## kernel packages, in build/deb (CONFIG=file for another configuration)
+	@lab/deb/deb.sh $(CONFIG)
+
+.PHONY: install-man
+install-man: ## install the man pages (PREFIX=/usr/local DESTDIR=)
+	@lab/series/install-man.sh
 
 .PHONY: tree
 tree: deps ## sources in build/tree/TREE (TREE=stock|bare|ours LINUX=6.12.y)

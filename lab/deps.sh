@@ -64,6 +64,11 @@ look() {
 	if [ -n "${SERIES:-}" ]; then
 		need git tool git
 	fi
+	if [ -n "${MAN:-}" ]; then
+		need man-db tool man
+		need mandoc tool mandoc
+		need bsdextrautils tool col
+	fi
 	if [ -n "${CHECK:-}" ]; then
 		need sparse tool sparse
 		need python3-ply has_module ply

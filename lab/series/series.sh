@@ -45,8 +45,8 @@ message() {
 data() {
 	sed '1,/^---$/d; /^$/d; /^#/d' "$1"
 }
-# complete FILE: refuse one that is not as it must be.
-complete() {
+# well_formed FILE: refuse one that is not as it must be.
+well_formed() {
 	grep -qx -e --- "$1" || die "${1#"$repo/"}: has no line --- with what it carries below"
 	[ -n "$(sed 1q "$1")" ] && [ -z "$(sed -n 2p "$1")" ] ||
 		die "${1#"$repo/"}: must begin with a subject and an empty line"
@@ -54,7 +54,7 @@ complete() {
 }
 
 [ -f "$cover" ] || die "series/cover: there is no cover letter"
-complete "$cover"
+well_formed "$cover"
 patches=$(cd "$repo/series" && find . -name '[0-9][0-9][0-9]-*' -type f \
 	! -name '*~' -printf '%P\n' | sort)
 [ -n "$patches" ] || die "series/: there are no patches, which would be named NNN-NAME"
@@ -63,7 +63,7 @@ patches=$(cd "$repo/series" && find . -name '[0-9][0-9][0-9]-*' -type f \
 "$top/lab/base/paths.sh" "$repo" >"$new/paths"
 : >"$new/carried"
 for patch in $patches; do
-	complete "$repo/series/$patch"
+	well_formed "$repo/series/$patch"
 	data "$repo/series/$patch" >"$new/globs"
 	while IFS= read -r glob; do
 		found=

@@ -70,11 +70,20 @@ checkpatch='cd "$1" && PATH=/usr/bin:$PATH perl scripts/checkpatch.pl --strict \
 	>"$2/${3##*/}.said" 2>&1'
 step "checkpatch --strict: $total patches"
 # shellcheck disable=SC2016
-if ! xargs -P "$jobs" -n 1 sh -c "$checkpatch" sh "$tree" "$tmp" \
-	<"$tmp/patches"; then
-	cat "$tmp"/*.said | sed "s|^$series/||" >"$tmp/said"
-	wrong "checkpatch --strict" "$tmp/said"
-fi
+xargs -P "$jobs" -n 1 sh -c "$checkpatch" sh "$tree" "$tmp" <"$tmp/patches" ||
+	:
+# It takes the %N that names an operand of an asm statement for an operator when it
+# is the argument of a macro, which is how the exception table wants it.
+cat "$tmp"/*.said | while IFS= read -r line; do
+	case $line in
+	*"CHECK: spaces preferred around that '%'"*)
+		at=${line%%: CHECK:*}
+		! sed -n "${at##*:}p" "${at%:*}" | grep -q _ASM_EXTABLE_ || continue
+		;;
+	esac
+	printf '%s\n' "${line#"$series/"}"
+done >"$tmp/said"
+[ ! -s "$tmp/said" ] || wrong "checkpatch --strict" "$tmp/said"
 rm -f "$tree"/.checkpatch-camelcase.git.*
 
 export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'

@@ -9,12 +9,12 @@
 
 #include <linux/bits.h>
 #include <linux/compiler.h>
+#include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/thread_info.h>
 #include <linux/uaccess.h>
 
 #include <asm/current.h>
-#include <asm/percpu.h>
 
 #ifdef CONFIG_X86_64
 /*

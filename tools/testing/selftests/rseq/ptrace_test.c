@@ -225,7 +225,7 @@ do {									\
 									\
 	for (_tries = 0; _tries < 50; _tries++) {			\
 		subject_start(self->s);					\
-		if (subject_wait_armed(self->s) && stop(self->s->pid) && \
+		if (subject_wait_armed(self->s) && (stop)(self->s->pid) && \
 		    get_ip(self->s->pid) == addr(rseq_stuck_here) &&	\
 		    self->s->area->rseq_cs == addr(&self->st->cs))	\
 			break;						\

@@ -8,7 +8,7 @@ TREE ?= ours
 
 # Given on the command line or in the environment, and read by the scripts.
 export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK MATRIX PROGRAMS
-export KEEP PREFIX DESTDIR
+export KEEP STEP PREFIX DESTDIR
 
 name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notdir $(CONFIG)))))
 

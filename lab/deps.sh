@@ -64,6 +64,15 @@ look() {
 	if [ -n "${SERIES:-}" ]; then
 		need git tool git
 	fi
+	if [ -n "${DEB:-}" ]; then
+		need debhelper tool dh_builddeb
+		need dpkg-dev tool dpkg-buildpackage
+		need kmod tool depmod
+		need cpio tool cpio
+		need libssl-dev compiles openssl/opensslv.h -m64
+		need debootstrap tool debootstrap
+		need e2fsprogs tool mke2fs
+	fi
 	if [ -n "${MAN:-}" ]; then
 		need man-db tool man
 		need mandoc tool mandoc

@@ -10,6 +10,8 @@
 #   - sparse and W=1 say nothing that they do not say of the bare tree
 #
 #   QUICK=1   build nothing: without the builds, sparse and W=1
+#   STEP=...  what each step builds, instead of vmlinux; directories are enough to
+#             see that it compiles, if not that it links
 #   KEEP=1    go on after what was found, and find the rest
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -18,6 +20,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 [ $# = 1 ] || die "usage: check.sh SERIES"
 series=$1
 quick=${QUICK:-}
+targets=${STEP:-vmlinux}
 bare=$build/tree/bare ours=$build/tree/ours
 work=$build/check-series
 # Named as in build/, so that ccache finds what has been built there before.
@@ -131,8 +134,9 @@ step_builds() {
 				what="$what, builds"
 				continue
 			fi
+			# shellcheck disable=SC2086
 			if logged "check-series-$rseq" kbuild "$kernel/$rseq" \
-				"$tree" vmlinux; then
+				"$tree" $targets; then
 				has "$kernel/on" CONFIG_RSEQ &&
 					what="$what, builds with RSEQ $rseq"
 			else

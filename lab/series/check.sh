@@ -75,16 +75,24 @@ step "checkpatch --strict: $total patches"
 # shellcheck disable=SC2016
 xargs -P "$jobs" -n 1 sh -c "$checkpatch" sh "$tree" "$tmp" <"$tmp/patches" ||
 	:
-# It takes the %N that names an operand of an asm statement for an operator when it
-# is the argument of a macro, which is how the exception table wants it.
+# known LINE: is this what checkpatch is known to be wrong about (series/checkpatch)?
+known() {
+	at=${1%%: [A-Z]*}
+	text=$(sed -n "${at##*:}p" "${at%:*}" 2>/dev/null)
+	while IFS="$(printf '\t')" read -r message part; do
+		case $1 in
+		*"$message"*) ;;
+		*) continue ;;
+		esac
+		case $text in
+		*"$part"*) return 0 ;;
+		esac
+	done <"$tmp/known"
+	return 1
+}
+grep -v -e '^#' -e '^$' "$top/series/checkpatch" >"$tmp/known"
 cat "$tmp"/*.said | while IFS= read -r line; do
-	case $line in
-	*"CHECK: spaces preferred around that '%'"*)
-		at=${line%%: CHECK:*}
-		! sed -n "${at##*:}p" "${at%:*}" | grep -q _ASM_EXTABLE_ || continue
-		;;
-	esac
-	printf '%s\n' "${line#"$series/"}"
+	known "$line" || printf '%s\n' "${line#"$series/"}"
 done >"$tmp/said"
 [ ! -s "$tmp/said" ] || wrong "checkpatch --strict" "$tmp/said"
 rm -f "$tree"/.checkpatch-camelcase.git.*

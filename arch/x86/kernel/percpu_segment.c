@@ -16,6 +16,7 @@
 #include <linux/cpumask.h>
 #include <linux/overflow.h>
 #include <linux/preempt.h>
+#include <linux/processor.h>
 #include <linux/rseq.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
@@ -23,7 +24,6 @@
 #include <asm/fsgsbase.h>
 #include <asm/percpu_segment.h>
 #include <asm/prctl.h>
-#include <asm/processor.h>
 #include <asm/segment.h>
 
 static unsigned long percpu_segment_base(struct task_struct *t)

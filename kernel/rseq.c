@@ -98,9 +98,10 @@ int rseq_observe(void)
 	/* Pairs with the one in rseq_settle(). */
 	smp_mb();
 	/* Keeps out fork, which holds it for writing. */
-	guard(read_lock)(&tasklist_lock);
+	read_lock(&tasklist_lock);
 	for_each_process_thread(p, t)
 		WRITE_ONCE(t->rseq.slow, true);
+	read_unlock(&tasklist_lock);
 	return 0;
 }
 

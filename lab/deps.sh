@@ -73,6 +73,9 @@ look() {
 		need debootstrap tool debootstrap
 		need e2fsprogs tool mke2fs
 	fi
+	if [ -n "${DOC:-}" ]; then
+		need python3-sphinx tool sphinx-build
+	fi
 	if [ -n "${MAN:-}" ]; then
 		need man-db tool man
 		need mandoc tool mandoc

@@ -26,16 +26,15 @@ struct rseq;
  *		runqueue lock or pi_lock, while the thread is not running, and
  *		by fork in the child.
  * @cpu_id:	the CPU that was last written to @area, or
- *		%RSEQ_CPU_UNKNOWN. Extended registrations only; written by the
- *		thread itself.
- * @node_id:	likewise, the node
+ *		%RSEQ_CPU_UNKNOWN. Written by the thread itself.
+ * @node_id:	likewise, the node; extended registrations only
  * @tracked:	is there anything to do at a context switch, because of @area or
  *		@segment? Written with these.
  * @segment:	is there a per-CPU segment (see <asm/percpu_segment.h>), and
  *		which ID does it follow? 0 for none. Written by the thread
  *		itself, with preemption disabled.
  * @slow:	write the ID fields on the slow path. Written by the thread
- *		itself; also set, and cleared, when a tracer comes and goes.
+ *		itself; also set, for all threads, when a tracer comes.
  * @slice:	state of the time slice extension: see <linux/rseq_slice.h>.
  *		Written by the thread itself, with interrupts disabled when
  *		the timer of the extension may look at it.

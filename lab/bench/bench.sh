@@ -102,9 +102,10 @@ one() {
 		all "$1" run2
 		step "$1: second run done"
 	fi
+	: >"$out/$1.counts"
+	[ -n "$(rows 1 trace)" ] || return 0
 	# shellcheck disable=SC2046
-	[ -z "$(rows 1 trace)" ] ||
-		"$here/trace.sh" "$1" $(rows 1 trace) >"$out/$1.counts"
+	"$here/trace.sh" "$1" $(rows 1 trace) >"$out/$1.counts"
 	step "$1: paths done"
 }
 

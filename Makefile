@@ -9,6 +9,7 @@ TREE ?= ours
 # Given on the command line or in the environment, and read by the scripts.
 export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK MATRIX PROGRAMS
 export KEEP STEP PREFIX DESTDIR
+export SECONDS SEED MUTANTS DEEP
 
 name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notdir $(CONFIG)))))
 
@@ -33,6 +34,18 @@ matrix: deps ## the self-tests in other configurations (MATRIX='name...')
 .PHONY: conformance
 conformance: ## programs that others wrote, on stock and on ours (PROGRAMS='name...')
 	@lab/conformance/conformance.sh
+
+.PHONY: model
+model: ## check the model of the protocol (DEEP=1: wide bounds, minutes)
+	@lab/model/run.sh
+
+.PHONY: fuzz
+fuzz: ## run random cases against an oracle (SECONDS=60 SEED=n)
+	@lab/fuzz/run.sh
+
+.PHONY: mutants
+mutants: ## which one-line mistakes in the kernel part are caught (MUTANTS='name...')
+	@lab/mutants/run.sh
 
 .PHONY: shell
 shell: ## a shell in our kernel, with all programs in its PATH

@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# programs.sh samples|selftests|bare_test|init32...: build programs for the guest on
-# the host, against the headers of the ours tree:
+# programs.sh samples|selftests|bare_test|init32|fuzz...: build programs for the
+# guest on the host, against the headers of the ours tree:
 #
 #   samples     samples/rseq, into build/samples
 #   selftests   the overlay's kselftests, by their own Makefiles, into
 #               build/selftests/DIRECTORY
 #   bare_test   what the bare kernel is asked, into build/bare_test
 #   init32      the first program of a 32-bit guest, into build/init32
+#   fuzz        the fuzzer, into build/fuzz
 #
 # Nothing is written to the tree.
 set -eu
@@ -58,6 +59,16 @@ bare_test() {
 	done
 }
 
+fuzz() {
+	step "build fuzz"
+	mkdir -p "$build/fuzz"
+	logged fuzz gcc -O2 -Wall -Wextra -Wno-unused-parameter \
+		-Wno-sign-compare -static -pthread \
+		-isystem "$object/usr/include" \
+		-I "$tree/tools/testing/selftests/rseq" \
+		-o "$build/fuzz/fuzz" "$top/lab/fuzz/fuzz.c"
+}
+
 init32() {
 	step "build init32"
 	mkdir -p "$build/init32"
@@ -70,8 +81,8 @@ lock "$build/programs.lock"
 lock "$tree.lock" -s
 for what; do
 	case $what in
-	samples | selftests | bare_test | init32) ;;
-	*) die "$what: there are samples, selftests, bare_test and init32" ;;
+	samples | selftests | bare_test | init32 | fuzz) ;;
+	*) die "$what: there are samples, selftests, bare_test, init32 and fuzz" ;;
 	esac
 done
 headers

@@ -95,7 +95,7 @@ if [ "$kernel" = ours ]; then
 		"$top/lab/guest/kernel.sh" bare
 	fi
 	"$top/lab/guest/kernel.sh" ours
-	"$top/lab/guest/programs.sh" selftests bare_test
+	"$top/lab/guest/programs.sh" selftests bare_test fuzz
 
 	# The tree without rseq.
 	check_bare() {
@@ -112,6 +112,10 @@ if [ "$kernel" = ours ]; then
 	for name in $own; do
 		program "$name" "$top/lab/test/$name.sh"
 	done
+	program model "$top/lab/model/run.sh"
+
+	# What once was a surprise, and as much of the rest as fits.
+	guest fuzz ours "fuzz -c '$top/lab/fuzz/corpus'"
 
 	# The programs of others, on stock as well.
 	program conformance "$top/lab/conformance/conformance.sh" short
@@ -157,7 +161,7 @@ for name in $wanted; do
 	case " $matched " in
 	*" $name "*) ;;
 	*) die "TESTS=$name: there is no such test; there are check-bare bare bare32 $(
-		echo $own) conformance kunit $(sed 's/.*://' "$build/selftests/kselftest-list.txt" \
+		echo $own) model fuzz conformance kunit $(sed 's/.*://' "$build/selftests/kselftest-list.txt" \
 		2>/dev/null | tr '\n' ' ')" ;;
 	esac
 done

@@ -201,7 +201,7 @@ static void *work(void *arg)
 	void (*count)(struct worker *w, long n) = method[current_method].count;
 	unsigned long n = BATCH;
 
-	check(-rseq_register(), "registering a thread");
+	check(rseq_register() ? EINVAL : 0, "registering a thread");
 	pthread_barrier_wait(&begin);
 	while (!__atomic_load_n(&stop_workers, __ATOMIC_RELAXED)) {
 		if (increments && increments - w->done < n)
@@ -493,10 +493,11 @@ int main(int argc, char **argv)
 	}
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	error = -rseq_register();
+	error = rseq_register();
+	if (error < 0)
+		errx(1, "rseq(): %s", strerror(-error));
 	if (error)
-		errx(1, "no rseq() in this kernel (%s): boot one built with CONFIG_RSEQ=y",
-		     strerror(error));
+		errx(1, "no rseq() in this kernel: boot one built with CONFIG_RSEQ=y");
 	find_cpus();
 	if (!threads)
 		threads = 4 * nr_cpus < MAX_THREADS ? 4 * nr_cpus : MAX_THREADS;

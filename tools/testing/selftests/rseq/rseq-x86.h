@@ -16,6 +16,9 @@
  *		: RSEQ_ASM_CLOBBERS, your own
  *		: moved, aborted, your own);
  *
+ * For data indexed by concurrency ID it is RSEQ_ASM_CHECK_MM_CID(moved) with
+ * RSEQ_ASM_INPUT_MM_CID(mm_cid) instead.
+ *
  * Between RSEQ_ASM_BEGIN and RSEQ_ASM_END:
  *
  *  - Nothing that another thread could see may be written before the last
@@ -27,6 +30,7 @@
  *  - Inputs must not be modified: the C code behind a label still uses them.
  *  - Every register written is a clobber.  RSEQ_ASM_TMP is free to use.
  *  - Memory operands may lie on the stack, so the stack pointer stays put.
+ *  - Labels of your own end in _%=, see below.
  *
  * The labels carry the number that %= gives to each copy of an asm statement,
  * so a function that holds a section may be inlined any number of times.
@@ -40,11 +44,23 @@
 
 #if defined(__x86_64__) && !defined(__ILP32__)
 
-#define RSEQ_NR_SYSCALL		334
+#define RSEQ_ASM_NR_SYSCALL	334
 #define RSEQ_ASM_TP		"%%fs:"
 #define RSEQ_ASM_TMP		"rax"
-/* The instruction suffix of a long and of a pointer. */
+#define RSEQ_ASM_SRC		"rsi"
+#define RSEQ_ASM_DST		"rdi"
+#define RSEQ_ASM_COUNT		"rcx"
+/* A variable that is loaded when it is needed. */
+#define RSEQ_ASM_VARIABLE(x)	"erm" (x)
+/*
+ * An offset that is not known yet: no address, so that an operation in a
+ * constructor, before rseq_register(), does not write where it should not.
+ */
+#define RSEQ_OFFSET_UNKNOWN	((ptrdiff_t)1 << 62)
+#define RSEQ_OFFSET_FAULTS	1
+/* The instruction suffix of a long and of a pointer, and its size. */
 #define RSEQ_ASM_L		"q"
+#define RSEQ_ASM_L_SIZE		"8"
 #define RSEQ_ASM_U64(value)	".quad " value "\n\t"
 #define RSEQ_ASM_ARM							\
 	"leaq	.Lrseq_cs_%=(%%rip), %%rax\n\t"				\
@@ -52,10 +68,18 @@
 
 #elif defined(__i386__)
 
-#define RSEQ_NR_SYSCALL		386
+#define RSEQ_ASM_NR_SYSCALL	386
+/* Any 32-bit number may be an address, so this one is looked for. */
+#define RSEQ_OFFSET_UNKNOWN	0
+#define RSEQ_OFFSET_FAULTS	0
 #define RSEQ_ASM_TP		"%%gs:"
 #define RSEQ_ASM_TMP		"eax"
+#define RSEQ_ASM_SRC		"esi"
+#define RSEQ_ASM_DST		"edi"
+#define RSEQ_ASM_COUNT		"ecx"
+#define RSEQ_ASM_VARIABLE(x)	"m" (x)
 #define RSEQ_ASM_L		"l"
+#define RSEQ_ASM_L_SIZE		"4"
 /* i386 has no 64-bit relocation; addresses have an upper half of zero. */
 #define RSEQ_ASM_U64(value)	".long " value ", 0\n\t"
 #ifdef __PIC__
@@ -76,6 +100,11 @@
 
 #else
 #error "rseq.h: written for x86-64 and i386 only"
+#endif
+
+/* A program that is tested without rseq() asks for another system call. */
+#ifndef RSEQ_NR_SYSCALL
+#define RSEQ_NR_SYSCALL		RSEQ_ASM_NR_SYSCALL
 #endif
 
 /*
@@ -143,7 +172,19 @@ extern char rseq_check_layout[offsetof(struct rseq_abi, cpu_id_start) == 0 &&
  * Once passed, the thread can not leave the CPU without an abort.
  */
 #define RSEQ_ASM_CHECK_CPU(label)					\
-	"cmpl	%[rseq_cpu], " RSEQ_ASM_CPU_ID "\n\t"			\
+	RSEQ_ASM_COMPARE_CPU						\
+	"jne	%l[" #label "]\n\t"
+
+/*
+ * RSEQ_ASM_CHECK_MM_CID - leave for a C label unless of the ID asked for
+ *
+ * Without registration, mm_cid is 0, which is also a true ID; so the sign of
+ * cpu_id is looked at first.
+ */
+#define RSEQ_ASM_CHECK_MM_CID(label)					\
+	"cmpl	$0, " RSEQ_ASM_CPU_ID "\n\t"				\
+	"jl	%l[" #label "]\n\t"					\
+	RSEQ_ASM_COMPARE_MM_CID						\
 	"jne	%l[" #label "]\n\t"
 
 /*
@@ -167,9 +208,33 @@ extern char rseq_check_layout[offsetof(struct rseq_abi, cpu_id_start) == 0 &&
 
 #define RSEQ_ASM_INPUTS							\
 	[rseq_offset] "r" (rseq_offset())
+#define RSEQ_ASM_CLOBBERS	RSEQ_ASM_TMP, "cc", "memory"
+
+#ifdef __x86_64__
+#define RSEQ_ASM_COMPARE_CPU						\
+	"cmpl	%[rseq_cpu], " RSEQ_ASM_CPU_ID "\n\t"
 #define RSEQ_ASM_INPUT_CPU(cpu)						\
 	[rseq_cpu] "r" (cpu)
-#define RSEQ_ASM_CLOBBERS	RSEQ_ASM_TMP, "cc", "memory"
+#define RSEQ_ASM_COMPARE_MM_CID						\
+	"cmpl	%[rseq_mm_cid], " RSEQ_ASM_TP "(%[rseq_mm_cid_field])\n\t"
+#define RSEQ_ASM_INPUT_MM_CID(mm_cid)					\
+	[rseq_mm_cid] "r" (mm_cid),					\
+	[rseq_mm_cid_field] "r" (rseq_mm_cid_field())
+#else
+/* With seven registers, or six, none is taken that can be done without. */
+#define RSEQ_ASM_COMPARE_CPU						\
+	"movl	" RSEQ_ASM_CPU_ID ", %%eax\n\t"				\
+	"cmpl	%[rseq_cpu], %%eax\n\t"
+#define RSEQ_ASM_INPUT_CPU(cpu)						\
+	[rseq_cpu] "rmi" (cpu)
+#define RSEQ_ASM_COMPARE_MM_CID						\
+	"movl	%[rseq_mm_cid_field], %%eax\n\t"			\
+	"movl	" RSEQ_ASM_TP "(%%eax), %%eax\n\t"			\
+	"cmpl	%[rseq_mm_cid], %%eax\n\t"
+#define RSEQ_ASM_INPUT_MM_CID(mm_cid)					\
+	[rseq_mm_cid] "rmi" (mm_cid),					\
+	[rseq_mm_cid_field] "rm" (rseq_mm_cid_field())
+#endif
 
 /* The thread pointer: the address that the offset of the area counts from. */
 static inline char *rseq_thread_pointer(void)
@@ -194,5 +259,17 @@ static inline char *rseq_thread_pointer(void)
 			      : "memory");				\
 	rseq_value;							\
 }))
+
+/* The same for a field so many bytes from the thread pointer. */
+static inline int rseq_read_at(ptrdiff_t field)
+{
+	int value;
+
+	__asm__ __volatile__ ("movl " RSEQ_ASM_TP "(%1), %0"
+			      : "=r" (value)
+			      : "r" (field)
+			      : "memory");
+	return value;
+}
 
 #endif /* RSEQ_X86_H */

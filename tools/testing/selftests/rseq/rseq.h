@@ -14,15 +14,33 @@
  *
  *	int cpu;
  *
- *	if (rseq_register())
+ *	if (rseq_register() < 0)
  *		...			once a thread; what failed is -errno
  *	do {
  *		cpu = rseq_cpu_start();
- *	} while (rseq_add(&counter[cpu].value, 1, cpu));
+ *	} while (rseq_add(&counter[cpu].value, 1, cpu) < 0);
+ *
+ * The operations, in rseq-x86-ops.h, each first as pseudo-code:
+ *
+ *	rseq_add			*v += count
+ *	rseq_add_through		*(*p + offset) += count
+ *	rseq_store_if_equal		compare and exchange
+ *	rseq_store_if_both_equal	the same, if two words are equal
+ *	rseq_store_and_commit		compare, store, and exchange
+ *	rseq_copy_and_commit		compare, copy a block, and exchange
+ *	rseq_push, rseq_pop		a singly linked list
+ *
+ * Each works on data that is indexed by CPU number; the same name with _mm_cid
+ * behind it works on data that is indexed by concurrency ID.  rseq_fence() and
+ * rseq_fence_cpu() end the sections of other threads.  Where there is no rseq()
+ * the operations use a lock, see rseq-fallback.h.
+ *
+ * To write a critical section of your own, take the pieces that the operations
+ * are made of, see rseq-x86.h.
  *
  * C (GNU C99 or later) and C++, gcc and clang, x86-64 and i386, position
- * independent or not, with nothing to link.  Define _GNU_SOURCE, or compile
- * as GNU C, for syscall().
+ * independent or not, with nothing to link but the C library (before glibc
+ * 2.34, -pthread).  Define _GNU_SOURCE, or compile as GNU C, for syscall().
  */
 #ifndef RSEQ_H
 #define RSEQ_H
@@ -79,6 +97,11 @@ extern char rseq_check_uapi[offsetof(struct rseq, cpu_id) ==
 /* Auxiliary vector: how many bytes of struct rseq_abi the kernel knows. */
 #define RSEQ_AT_FEATURE_SIZE	27
 
+static inline ptrdiff_t rseq_offset(void);
+static inline ptrdiff_t rseq_mm_cid_field(void);
+
+#include "rseq-x86.h"
+
 /* glibc (2.35 and later) says here where it registered each thread's area. */
 RSEQ_ATTRIBUTE(weak)
 extern const ptrdiff_t __rseq_offset;
@@ -92,12 +115,22 @@ extern const unsigned int __rseq_size;
 RSEQ_ATTRIBUTE(weak, tls_model("initial-exec")) __thread
 struct rseq_abi rseq_own_area = { 0, RSEQ_ABI_NOT_REGISTERED, 0, 0, 0, 0, 0 };
 
-/* See rseq_offset(); 0 until asked for. */
-RSEQ_ATTRIBUTE(weak, visibility("hidden")) ptrdiff_t rseq_offset_found;
-
-static inline ptrdiff_t rseq_offset(void);
-
-#include "rseq-x86.h"
+/*
+ * See rseq_offset() and rseq_mm_cid_field(); found by a constructor, or by the
+ * first rseq_register() if that is earlier.  As they are known before main(),
+ * what uses them reads them by their other names, as constants: the compiler
+ * may keep them in a register from one operation to the next, which gains a
+ * loop of operations nearly half its time.
+ */
+RSEQ_ATTRIBUTE(weak, visibility("hidden")) ptrdiff_t rseq_offset_found =
+	RSEQ_OFFSET_UNKNOWN;
+RSEQ_ATTRIBUTE(weak, visibility("hidden")) ptrdiff_t rseq_mm_cid_field_found =
+	RSEQ_OFFSET_UNKNOWN;
+RSEQ_ATTRIBUTE(visibility("hidden"))
+extern const ptrdiff_t rseq_offset_constant __asm__("rseq_offset_found");
+RSEQ_ATTRIBUTE(visibility("hidden"))
+extern const ptrdiff_t rseq_mm_cid_field_constant
+	__asm__("rseq_mm_cid_field_found");
 
 /*
  * Kept out of line, as it runs once.  All threads find the same, so it does
@@ -120,14 +153,15 @@ static ptrdiff_t rseq_find_offset(void)
 /**
  * rseq_offset - where a thread's area is, in bytes from its thread pointer
  *
- * The same for all threads, and never 0.
+ * The same for all threads.
  */
 static inline ptrdiff_t rseq_offset(void)
 {
-	ptrdiff_t offset = __atomic_load_n(&rseq_offset_found,
-					   __ATOMIC_RELAXED);
+	ptrdiff_t offset = rseq_offset_constant;
 
-	return __builtin_expect(offset != 0, 1) ? offset : rseq_find_offset();
+	if (!RSEQ_OFFSET_FAULTS && offset == RSEQ_OFFSET_UNKNOWN)
+		offset = rseq_find_offset();
+	return offset;
 }
 
 /**
@@ -203,6 +237,122 @@ static inline int rseq_current_mm_cid(void)
 	return RSEQ_READ(RSEQ_ASM_MM_CID);
 }
 
+/* Kept out of line, as it runs once. */
+RSEQ_ATTRIBUTE(noinline, unused)
+static ptrdiff_t rseq_find_mm_cid_field(void)
+{
+	ptrdiff_t field = rseq_find_offset();
+
+	if (rseq_feature_size() > offsetof(struct rseq_abi, mm_cid))
+		field += offsetof(struct rseq_abi, mm_cid);
+	else
+		field += offsetof(struct rseq_abi, cpu_id);
+	__atomic_store_n(&rseq_mm_cid_field_found, field, __ATOMIC_RELAXED);
+	return field;
+}
+
+/*
+ * Where the concurrency ID is, in bytes from the thread pointer.  The same for
+ * all threads.
+ */
+static inline ptrdiff_t rseq_mm_cid_field(void)
+{
+	ptrdiff_t field = rseq_mm_cid_field_constant;
+
+	if (!RSEQ_OFFSET_FAULTS && field == RSEQ_OFFSET_UNKNOWN)
+		field = rseq_find_mm_cid_field();
+	return field;
+}
+
+/**
+ * rseq_mm_cid_start - the concurrency ID to prepare an operation for
+ *
+ * For operations on data that is indexed by concurrency ID, see
+ * rseq_current_mm_cid(); the name of each ends in _mm_cid.  On a kernel that
+ * keeps no concurrency IDs (before 6.3), CPU numbers stand in for them: correct
+ * as well, if the array has room for all CPUs.
+ *
+ * Return: the ID; 0 if the thread is not registered, so that it can always
+ * index an array.  The operation itself checks that it is still the ID of the
+ * thread.
+ */
+static inline int rseq_mm_cid_start(void)
+{
+	int mm_cid = rseq_read_at(rseq_mm_cid_field());
+
+	return mm_cid < 0 ? 0 : mm_cid;
+}
+
+/* Before main(), and most other constructors. */
+RSEQ_ATTRIBUTE(constructor(101), unused) static void rseq_find_fields(void)
+{
+	rseq_find_mm_cid_field();
+}
+
+/**
+ * enum rseq_result - how an operation ended
+ * @RSEQ_DONE:		 committed
+ * @RSEQ_UNEQUAL:	 refused, nothing stored: a word had another value
+ * @RSEQ_NOT_REGISTERED: refused, nothing stored: see rseq_register()
+ * @RSEQ_ABORTED:	 interrupted inside the section (preempted, migrated or
+ *			 signalled), not committed
+ * @RSEQ_MOVED:		 the index was no longer that of the thread when the
+ *			 section began, nothing stored
+ *
+ * Negative: to be tried again from the index on, see rseq_cpu_start() and
+ * rseq_mm_cid_start().  Positive: trying again does not help.
+ */
+enum rseq_result {
+	RSEQ_MOVED		= -2,
+	RSEQ_ABORTED		= -1,
+	RSEQ_DONE		= 0,
+	RSEQ_UNEQUAL		= 1,
+	RSEQ_NOT_REGISTERED	= 2,
+};
+
+/* What rseq_register() returns where the operations do without rseq(). */
+#define RSEQ_FALLBACK			1
+
+#include "rseq-fallback.h"
+#include "rseq-fence.h"
+
+RSEQ_ATTRIBUTE(noinline, unused)
+static int rseq_register_thread(void)
+{
+	ptrdiff_t offset = rseq_find_offset();
+	struct rseq_abi *area;
+	int mode = __atomic_load_n(&rseq_mode, __ATOMIC_ACQUIRE);
+	int error;
+
+	rseq_find_mm_cid_field();
+	area = (struct rseq_abi *)(rseq_thread_pointer() + offset);
+	if (rseq_read_at(offset + (int)offsetof(struct rseq_abi, cpu_id)) >= 0)
+		return 0;
+	if (mode == RSEQ_MODE_FALLBACK)
+		return RSEQ_FALLBACK;
+	if (!syscall(RSEQ_NR_SYSCALL, area, sizeof(*area), 0, RSEQ_SIG)) {
+		if (rseq_decide_mode(RSEQ_MODE_KERNEL) == RSEQ_MODE_KERNEL)
+			return 0;
+		/* Forbidden to a thread that was faster. */
+		syscall(RSEQ_NR_SYSCALL, area, sizeof(*area),
+			RSEQ_ABI_UNREGISTER, RSEQ_SIG);
+		return RSEQ_FALLBACK;
+	}
+	error = errno;
+	/*
+	 * What the kernel says itself is final.  So is anything, if others
+	 * of the process are registered, by glibc or by this function.
+	 */
+	if (error == EINVAL || error == EBUSY || error == EFAULT ||
+	    area != &rseq_own_area || mode == RSEQ_MODE_KERNEL)
+		return -error;
+	if (pthread_atfork(NULL, NULL, rseq_fallback_child))
+		return -ENOMEM;
+	if (rseq_decide_mode(RSEQ_MODE_FALLBACK) == RSEQ_MODE_FALLBACK)
+		return RSEQ_FALLBACK;
+	return -error;
+}
+
 /**
  * rseq_register - make sure that the calling thread is registered
  *
@@ -212,20 +362,17 @@ static inline int rseq_current_mm_cid(void)
  * may be freed before the kernel has seen the last of the thread.
  *
  * Return: 0, or
- *  -ENOSYS: the kernel has no rseq();
+ *  RSEQ_FALLBACK: the kernel has no rseq(), or forbids it.  The operations of
+ *	     all threads work, but slowly, see rseq-fallback.h;
+ *  -ENOSYS, or another: the same, but for this thread only; others of the
+ *	     process are registered.  This one can do no operations;
  *  -EINVAL: other code (or a library that was loaded apart, by dlopen()) has
  *	     registered an area of its own for this thread, and the kernel
- *	     takes only one.
+ *	     takes only one.  As before.
  */
 static inline int rseq_register(void)
 {
-	struct rseq_abi *area = rseq_area();
-
-	if (rseq_current_cpu_raw() >= 0)
-		return 0;
-	if (syscall(RSEQ_NR_SYSCALL, area, sizeof(*area), 0, RSEQ_SIG))
-		return -errno;
-	return 0;
+	return rseq_register_thread();
 }
 
 /**
@@ -239,6 +386,8 @@ static inline int rseq_unregister(void)
 {
 	struct rseq_abi *area = rseq_area();
 
+	if (rseq_falls_back())
+		return 0;
 	if (area != &rseq_own_area)
 		return rseq_current_cpu_raw() >= 0 ? 0 : -EINVAL;
 	if (syscall(RSEQ_NR_SYSCALL, area, sizeof(*area), RSEQ_ABI_UNREGISTER,
@@ -260,108 +409,29 @@ static inline void rseq_disarm(void)
 			      : : RSEQ_ASM_INPUTS : "memory");
 }
 
-/**
- * enum rseq_result - how an operation ended
- * @RSEQ_DONE:		 committed
- * @RSEQ_UNEQUAL:	 refused, nothing written: the word had another value
- * @RSEQ_NOT_REGISTERED: refused, nothing written: see rseq_register()
- * @RSEQ_ABORTED:	 interrupted inside the section (preempted, migrated or
- *			 signalled), nothing written
- * @RSEQ_MOVED:		 the thread had left the CPU before the section began,
- *			 nothing written
- *
- * Negative: to be tried again from rseq_cpu_start() on.  Positive: trying
- * again does not help.
- */
-enum rseq_result {
-	RSEQ_MOVED		= -2,
-	RSEQ_ABORTED		= -1,
-	RSEQ_DONE		= 0,
-	RSEQ_UNEQUAL		= 1,
-	RSEQ_NOT_REGISTERED	= 2,
-};
-
 /*
- * The CPU number that the section found is not the one asked for.  Telling
- * why here costs the operations that succeed nothing.
+ * The index that the section found is not the one asked for.  Telling why
+ * here costs the operations that succeed nothing.
  */
 static inline enum rseq_result rseq_other_cpu(void)
 {
 	return rseq_current_cpu_raw() < 0 ? RSEQ_NOT_REGISTERED : RSEQ_MOVED;
 }
 
-/**
- * rseq_add - add to a word that belongs to a CPU
- * @v:	   the word of CPU @cpu
- * @count: what to add
- * @cpu:   from rseq_cpu_start()
- *
- *	if (cpu_id != cpu)
- *		return RSEQ_MOVED;
- *	*v += count;				commit
- *	return RSEQ_DONE;
- *
- * The add is one instruction but not an atomic one (no lock prefix): the
- * section is what keeps the thread on the CPU, where nobody else gets at @v.
- *
- * Return: RSEQ_DONE, RSEQ_ABORTED, RSEQ_MOVED or RSEQ_NOT_REGISTERED.
- */
-static inline enum rseq_result rseq_add(long *v, long count, int cpu)
-{
-	__asm__ __volatile__ goto(RSEQ_ASM_BEGIN
-		RSEQ_ASM_CHECK_CPU(moved)
-		"add" RSEQ_ASM_L "	%[count], %[v]\n"
-		RSEQ_ASM_END(aborted)
-		:
-		: RSEQ_ASM_INPUTS, RSEQ_ASM_INPUT_CPU(cpu),
-		  [v] "m" (*v), [count] "er" (count)
-		: RSEQ_ASM_CLOBBERS
-		: moved, aborted);
-	return RSEQ_DONE;
-moved:
-	return rseq_other_cpu();
-aborted:
-	return RSEQ_ABORTED;
-}
-
-/**
- * rseq_store_if_equal - compare and exchange a word that belongs to a CPU
- * @v:	    the word of CPU @cpu
- * @expect: what it must hold
- * @value:  what to store
- * @cpu:    from rseq_cpu_start()
- *
- *	if (cpu_id != cpu)
- *		return RSEQ_MOVED;
- *	if (*v != expect)
- *		return RSEQ_UNEQUAL;
- *	*v = value;				commit
- *	return RSEQ_DONE;
- *
- * Return: RSEQ_DONE, RSEQ_UNEQUAL, RSEQ_ABORTED, RSEQ_MOVED or
- * RSEQ_NOT_REGISTERED.
- */
-static inline enum rseq_result
-rseq_store_if_equal(long *v, long expect, long value, int cpu)
-{
-	__asm__ __volatile__ goto(RSEQ_ASM_BEGIN
-		RSEQ_ASM_CHECK_CPU(moved)
-		"cmp" RSEQ_ASM_L "	%[expect], %[v]\n\t"
-		"jne	%l[unequal]\n\t"
-		"mov" RSEQ_ASM_L "	%[value], %[v]\n"
-		RSEQ_ASM_END(aborted)
-		:
-		: RSEQ_ASM_INPUTS, RSEQ_ASM_INPUT_CPU(cpu),
-		  [v] "m" (*v), [expect] "er" (expect), [value] "er" (value)
-		: RSEQ_ASM_CLOBBERS
-		: moved, unequal, aborted);
-	return RSEQ_DONE;
-moved:
-	return rseq_other_cpu();
-unequal:
-	return RSEQ_UNEQUAL;
-aborted:
-	return RSEQ_ABORTED;
-}
+/* The operations: by CPU number, and by concurrency ID. */
+#define RSEQ_OP(name)		name
+#define RSEQ_OP_CHECK(label)	RSEQ_ASM_CHECK_CPU(label)
+#define RSEQ_OP_INPUT(index)	RSEQ_ASM_INPUT_CPU(index)
+#include "rseq-x86-ops.h"
+#undef RSEQ_OP
+#undef RSEQ_OP_CHECK
+#undef RSEQ_OP_INPUT
+#define RSEQ_OP(name)		name##_mm_cid
+#define RSEQ_OP_CHECK(label)	RSEQ_ASM_CHECK_MM_CID(label)
+#define RSEQ_OP_INPUT(index)	RSEQ_ASM_INPUT_MM_CID(index)
+#include "rseq-x86-ops.h"
+#undef RSEQ_OP
+#undef RSEQ_OP_CHECK
+#undef RSEQ_OP_INPUT
 
 #endif /* RSEQ_H */

@@ -10,6 +10,7 @@ TREE ?= ours
 export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK MATRIX PROGRAMS
 export KEEP STEP PREFIX DESTDIR
 export SECONDS SEED MUTANTS DEEP
+export GUEST COMPILERS
 
 name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notdir $(CONFIG)))))
 
@@ -17,7 +18,7 @@ name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notd
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: ## build our kernel, boot it, and run the per-CPU counter demo in it
@@ -76,6 +77,14 @@ deb: ## kernel packages, in build/deb (CONFIG=file for another configuration)
 .PHONY: install-man
 install-man: ## install the man pages (PREFIX=/usr/local DESTDIR=)
 	@lab/series/install-man.sh
+
+.PHONY: bench-user
+bench-user: ## what rseq is worth to programs, natively (GUEST=1: in the guest)
+	@lab/bench-user/bench.sh
+
+.PHONY: install-headers
+install-headers: ## rseq.h for other programs (PREFIX=/usr/local DESTDIR=)
+	@lab/install-headers.sh
 
 .PHONY: tree
 tree: deps ## sources in build/tree/TREE (TREE=stock|bare|ours LINUX=6.12.y)

@@ -86,6 +86,14 @@ look() {
 		need python3-ply has_module ply
 		need python3-git has_module git
 	fi
+	if [ -n "${BENCH_USER:-}" ]; then
+		need liburcu-dev compiles urcu/urcu-memb.h -m64
+		need gnuplot-nox tool gnuplot
+	fi
+	if [ -n "${COMPILERS:-}" ]; then
+		need g++ tool g++
+		need clang tool clang
+	fi
 	[ -n "${LINUX:-}" ] ||
 		need linux-source-6.12 test -f /usr/src/linux-source-6.12.tar.xz
 }

@@ -91,7 +91,7 @@ own=$(cd "$top/lab/test" && for file in *.sh; do
 done)
 
 if [ "$kernel" = ours ]; then
-	if any bare bare32 check-bare guest source rebuild; then
+	if any bare bare32 check-bare guest source rebuild samples; then
 		"$top/lab/guest/kernel.sh" bare
 	fi
 	"$top/lab/guest/kernel.sh" ours

@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# install-headers.sh: install rseq.h and what it includes for other programs.
+#
+#   PREFIX=/usr/local   where to, an absolute path
+#   DESTDIR=            what to put before it, for packages
+#
+# A program finds them by `pkg-config --cflags rseq-headers`.
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/lab/lib.sh"
+
+prefix=${PREFIX:-/usr/local} dest=${DESTDIR:-}
+case $prefix in
+/*) ;;
+*) die "PREFIX=$prefix: not an absolute path" ;;
+esac
+case $prefix in
+*[[:space:]]*) die "PREFIX=$prefix: pkg-config takes no path with a blank in it" ;;
+esac
+include=$prefix/include/rseq-headers
+pc=$prefix/share/pkgconfig
+
+install -d "$dest$include" "$dest$pc" ||
+	die "cannot write to $dest$prefix; PREFIX=DIR names another place"
+for header in "$top"/tools/testing/selftests/rseq/rseq.h \
+	"$top"/tools/testing/selftests/rseq/rseq-*.h; do
+	install -m 644 "$header" "$dest$include/"
+done
+cat >"$dest$pc/rseq-headers.pc" <<PC
+prefix=$prefix
+includedir=\${prefix}/include/rseq-headers
+
+Name: rseq-headers
+Description: Operations on per-CPU data by restartable sequences, header only
+Version: 1
+Cflags: -I\${includedir}
+PC
+step "installed $dest$include/rseq.h; pkg-config --cflags rseq-headers finds it"

@@ -22,6 +22,7 @@
 #include "rseq_test.h"
 #include "rseq_count.h"
 #include "rseq_section.h"
+#include "trap.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -107,7 +108,7 @@ static struct {
 	unsigned long mask;
 	bool verbose;
 	int depth;			/* of forks */
-	int __shared live;		/* threads of this process */
+	int __shared live, peak;	/* threads of this process, ever */
 	int __shared barrier_registered;
 	int nr_cpus, cpus[MAX_CPUS], nodes[MAX_CPUS];
 	__u64 top;
@@ -146,7 +147,7 @@ static bool chance(unsigned int percent)
 }
 
 /* Something that the oracle did not expect: the end of the case. */
-static __attribute__((format(printf, 1, 2), noreturn))
+static __attribute__((noreturn, format(printf, 1, 2)))
 void surprise(const char *fmt, ...)
 {
 	struct report *r = k.first;
@@ -211,63 +212,14 @@ static bool is_extended(void)
 /* The ID fields of a thread that is bound to its CPU. */
 static bool ids_true(struct thread *t)
 {
-	unsigned int limit = k.live < k.nr_cpus ? k.live : k.nr_cpus;
+	/* A thread may keep an index from when there were more. */
+	unsigned int limit = k.peak < k.nr_cpus ? k.peak : k.nr_cpus;
 
 	return t->area->cpu_id == (__u32)t->cpu &&
 	       t->area->cpu_id_start == (__u32)t->cpu &&
 	       t->area->node_id == (__u32)k.nodes[t->cpu] &&
 	       t->area->mm_cid < limit;
 }
-
-/*
- * int rseq_trap(__u64 __shared *rseq_cs, __u64 descriptor, int how);
- *
- * Arms the descriptor, and traps: @how 0 makes SIGILL, 1 SIGTRAP (which is
- * reported behind its instruction), 2 SIGSEGV. Returns 0, or 1 when aborted.
- * The descriptor decides where in a section, or outside, this happens.
- */
-__asm__(".pushsection .text, \"ax\", @progbits\n"
-#ifdef __x86_64__
-#define ARM	"	movq %rsi, (%rdi)\n"
-	"rseq_trap:\n"
-	"	cmpl $1, %edx\n"
-#else
-#define ARM	"	movl %eax, 4(%ecx)\n	movl %edx, (%ecx)\n"
-	"rseq_trap:\n"
-	"	movl 4(%esp), %ecx\n"
-	"	movl 8(%esp), %edx\n"
-	"	movl 12(%esp), %eax\n"
-	"	cmpl $1, 16(%esp)\n"
-#endif
-	"	je 1f\n"
-	"	ja 2f\n"
-	ARM
-	"rseq_trap_ill:\n"
-	"	ud2\n"
-	"	jmp rseq_trap_past\n"
-	"1:\n"
-	ARM
-	"	int3\n"
-	"rseq_trap_int3:\n"
-	"	jmp rseq_trap_past\n"
-	"2:\n"
-	ARM
-	"rseq_trap_hlt:\n"
-	"	hlt\n"
-	"rseq_trap_past:\n"
-	"	xorl %eax, %eax\n"
-	"	ret\n"
-	"	nop\n"
-	"rseq_trap_end:\n"
-	"	.long 0x53053053\n"
-	"rseq_trap_abort:\n"
-	"	movl $1, %eax\n"
-	"	ret\n"
-	".popsection\n");
-
-int rseq_trap(__u64 __shared *rseq_cs, __u64 descriptor, int how);
-extern char rseq_trap_ill[], rseq_trap_int3[], rseq_trap_hlt[];
-extern char rseq_trap_past[], rseq_trap_end[], rseq_trap_abort[];
 
 static char *const trap_at[] = {
 	rseq_trap_ill, rseq_trap_int3, rseq_trap_hlt,
@@ -465,6 +417,14 @@ static __u64 make_descriptor(__u64 ip)
 	return at;
 }
 
+static void say_descriptor(const struct rseq_cs *cs)
+{
+	say("version %x flags %x start %llx length %llx abort %llx", cs->version,
+	    cs->flags, (unsigned long long)cs->start_ip,
+	    (unsigned long long)cs->post_commit_offset,
+	    (unsigned long long)cs->abort_ip);
+}
+
 /* Lets the thread trap with this armed; judges what comes of it. */
 static void trap(__u64 descriptor, enum fate fate, int how)
 {
@@ -473,7 +433,7 @@ static void trap(__u64 descriptor, enum fate fate, int how)
 	__u64 ip = addr(trap_at[how]), abort_ip = 0;
 	int ret;
 
-	say("trap %d with descriptor %llx: %s", how,
+	say("traps in way %d with descriptor %llx: %s", how,
 	    (unsigned long long)descriptor, fates[fate]);
 	if (fate == ABORT || fate == CLEAR)
 		memcpy(&abort_ip, (void *)(uintptr_t)(descriptor +
@@ -517,9 +477,9 @@ static void verify(void)
 {
 	if (!me->area)
 		return;
-	check(ids_true(me), "IDs %u %u %u %u on CPU %d, node %d, %d threads",
+	check(ids_true(me), "IDs %u %u %u %u on CPU %d, node %d, %d threads at most",
 	      me->area->cpu_id_start, me->area->cpu_id, me->area->node_id,
-	      me->area->mm_cid, me->cpu, k.nodes[me->cpu], k.live);
+	      me->area->mm_cid, me->cpu, k.nodes[me->cpu], k.peak);
 	/* With slices, these two are the kernel's. */
 	if (is_extended() && rseq_feature_size() > RSEQ_SIZE_MM_CID)
 		return;
@@ -692,6 +652,8 @@ static void step_trap(void)
 
 	if (sizeof(long) == 4 && chance(90))
 		at = (__u32)at;
+	if (at && readable(at, sizeof(struct rseq_cs)))
+		say_descriptor((void *)(uintptr_t)at);
 	trap(at, judge(at, addr(trap_at[how])), how);
 }
 
@@ -705,19 +667,20 @@ static void step_trap_good(void)
 	trap(addr(cs), judge(addr(cs), ip), how);
 }
 
-/* What is armed is stale when the registration starts. */
-static void step_stale(void)
+static void restore_data(void)
 {
-	if (me->area)
-		return;
-	((struct rseq_area *)page(PAGE_AREA))->rseq_cs = wild_address();
-	do_register(addr(page(PAGE_AREA)), RSEQ_ORIG_SIZE, 0, RSEQ_SIG);
+	size_t size = (PAGE_HOLE - PAGE_DATA) * k.page;
+
+	check(!ftruncate(me->fd, size) &&
+	      mmap(page(PAGE_DATA), size, PROT_READ | PROT_WRITE | PROT_EXEC,
+		   MAP_SHARED | MAP_FIXED, me->fd, 0) != MAP_FAILED,
+	      "set-up of memory: %m");
 }
 
 /* The pages of the descriptor and of the signature come and go. */
 static void step_data_gone(void)
 {
-	int how = rnd(ARRAY_SIZE(trap_at)), what = rnd(5);
+	int how = rnd(ARRAY_SIZE(trap_at)), what = rnd(4);
 	int nr = chance(50) ? PAGE_DATA : PAGE_CODE;
 	__u64 ip = addr(trap_at[how]);
 	struct rseq_cs *cs = (void *)page(PAGE_DATA);
@@ -740,19 +703,13 @@ static void step_data_gone(void)
 		check(!mprotect(page(nr), k.page, PROT_NONE), "mprotect: %m");
 		break;
 	case 3:
-		check(!munmap(page(nr), k.page), "munmap: %m");
-		break;
-	case 4:
 		check(!ftruncate(me->fd, 0), "ftruncate: %m");
 		break;
 	}
 	me->quiet = false;
 	trap(addr(cs), fate == ABORT && what >= 2 ? DIE : fate, how);
 	/* Without a registration nobody looks; put it all back. */
-	check(!ftruncate(me->fd, (PAGE_HOLE - PAGE_DATA) * k.page) &&
-	      mmap(page(PAGE_DATA), (PAGE_HOLE - PAGE_DATA) * k.page,
-		   PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED | MAP_FIXED,
-		   me->fd, 0) != MAP_FAILED, "mmap: %m");
+	restore_data();
 }
 
 /* So does the page of the area, with a section armed or not. */
@@ -874,8 +831,15 @@ static struct other {
 	int __shared go, done;
 } nobody;
 
-enum { BY_MEMBARRIER, BY_MEMBARRIER_CPU, BY_SIGNAL, BY_MIGRATION, BY_PREEMPTION,
-       BY_NOBODY, EVENTS };
+enum {
+	BY_MEMBARRIER,
+	BY_MEMBARRIER_CPU,
+	BY_SIGNAL,
+	BY_MIGRATION,
+	BY_PREEMPTION,
+	BY_NOBODY,
+	EVENTS,
+};
 
 static bool barrier_register(void)
 {
@@ -918,6 +882,18 @@ static void *other_thread(void *arg)
 	return NULL;
 }
 
+static void thread_comes(void)
+{
+	int live = __atomic_add_fetch(&k.live, 1, __ATOMIC_SEQ_CST);
+	int peak = k.peak;
+
+	while (live > peak &&
+	       !__atomic_compare_exchange_n(&k.peak, &peak, live, false,
+					    __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST))
+		;
+}
+
 static void step_other(void)
 {
 	struct rseq_cs *cs = (void *)page(PAGE_DATA);
@@ -957,7 +933,7 @@ static void step_other(void)
 	fate = judge(addr(cs), addr(rseq_until_start));
 	say("event %d by another thread: %s", o.what, fates[fate]);
 	me->area->rseq_cs = 0;
-	__atomic_add_fetch(&k.live, 1, __ATOMIC_SEQ_CST);
+	thread_comes();
 	check(!pthread_create(&thread, NULL, other_thread, &o),
 	      "pthread_create: %m");
 	if (fate == DIE) {
@@ -981,11 +957,7 @@ static void step_other(void)
 		me->area->rseq_cs = 0;
 		death_end();
 	}
-	sched_yield();
 	__atomic_sub_fetch(&k.live, 1, __ATOMIC_SEQ_CST);
-	if (o.what != BY_MIGRATION || is_extended())
-		bind_to(me->cpu);
-	/* The index of the thread that is gone may be in use for a while. */
 }
 
 static void step_membarrier(void)
@@ -1009,6 +981,14 @@ static void step_membarrier(void)
 	say("membarrier %x %d: %d", flags, cpu, want);
 	check(got == want, "membarrier %x %d: %d, not %d", flags, cpu, got,
 	      want);
+}
+
+/* The pages of the file, from a new one: a child must not spoil its parent's. */
+static void map_data(void)
+{
+	me->fd = memfd_create("fuzz", MFD_CLOEXEC);
+	check(me->fd >= 0, "memfd_create: %m");
+	restore_data();
 }
 
 static void run_steps(unsigned int n);
@@ -1040,7 +1020,10 @@ static void become_child(struct report *r)
 	k.report = r;
 	k.depth++;
 	k.live = 1;
+	k.peak = 1;
 	k.uncounted = true;
+	close(me->fd);
+	map_data();
 	alarm(HUNG_SECONDS);
 }
 
@@ -1141,7 +1124,6 @@ static const struct step {
 	{ "yield",		4,	step_yield },
 	{ "trap",		35,	step_trap },
 	{ "trap_good",		20,	step_trap_good },
-	{ "stale",		2,	step_stale },
 	{ "data_gone",		8,	step_data_gone },
 	{ "area_gone",		3,	step_area_gone },
 	{ "area_dropped",	4,	step_area_dropped },
@@ -1191,13 +1173,9 @@ static void *thread_main(void *arg)
 	me = t;
 	t->mem = mmap(NULL, PAGES * k.page, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	t->fd = memfd_create("fuzz", MFD_CLOEXEC);
-	check(t->mem != MAP_FAILED && t->fd >= 0 &&
-	      !ftruncate(t->fd, (PAGE_HOLE - PAGE_DATA) * k.page) &&
-	      mmap(page(PAGE_DATA), (PAGE_HOLE - PAGE_DATA) * k.page,
-		   PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED | MAP_FIXED,
-		   t->fd, 0) != MAP_FAILED &&
+	check(t->mem != MAP_FAILED &&
 	      !mprotect(page(PAGE_HOLE), k.page, PROT_NONE), "set-up: %m");
+	map_data();
 	t->rng = mix(k.seed * MAX_THREADS + t->nr);
 	bind_to(k.cpus[rnd(k.nr_cpus)]);
 	n = 4 + rnd(MAX_STEPS - 3);
@@ -1231,12 +1209,12 @@ static __attribute__((noreturn)) void run_case(void)
 	on(SIGSEGV, on_trap);
 	k.threads = 1 + mix(k.seed) % MAX_THREADS;
 	/* The main thread is one of those that run. */
-	k.live = 1;
+	thread_comes();
 	for (i = 0; i < k.threads; i++) {
 		threads[i].nr = i;
 		if (k.only_thread >= 0 && i != k.only_thread)
 			continue;
-		k.live++;
+		thread_comes();
 	}
 	for (i = 0; i < k.threads; i++) {
 		if (k.only_thread >= 0 && i != k.only_thread)

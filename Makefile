@@ -48,6 +48,14 @@ fuzz: ## run random cases against an oracle (SECONDS=60 SEED=n)
 mutants: ## which one-line mistakes in the kernel part are caught (MUTANTS='name...')
 	@lab/mutants/run.sh
 
+.PHONY: test-debug
+test-debug: ## the self-tests with KASAN, lockdep and the like, and with KCSAN
+	@lab/debug/debug.sh
+
+.PHONY: coverage
+coverage: ## lines and branches of our kernel files that the tests run
+	@lab/debug/coverage.sh
+
 .PHONY: shell
 shell: ## a shell in our kernel, with all programs in its PATH
 	@lab/run.sh shell

@@ -71,6 +71,24 @@ static struct shared {
 	unsigned long handler_ip;
 } *shared;
 
+/* Stop for the tracer. */
+static inline void stop(void)
+{
+	__asm__ __volatile__ ("int3" : : : "memory");
+}
+
+static inline void begin(enum who who)
+{
+	if (who == CHILD)
+		stop();
+}
+
+static inline void end(enum who who)
+{
+	if (who == CHILD)
+		__atomic_store_n(&shared->ended, true, __ATOMIC_RELEASE);
+}
+
 #define OP(name)	name
 #define INDEX()		rseq_cpu_start()
 #include "rseq_inject.h"
@@ -224,12 +242,6 @@ static void handle_signal(int sig, siginfo_t *info, void *context)
 	shared->handled = true;
 }
 
-/* Stop for the tracer. */
-static inline void stop(void)
-{
-	__asm__ __volatile__ ("int3" : : : "memory");
-}
-
 static void live(void)
 {
 	struct sigaction act;
@@ -245,13 +257,11 @@ static void live(void)
 	shared->area = rseq_area();
 	/* Once for what is looked up in the first call only. */
 	for (nr = 0; nr < OPERATIONS; nr++)
-		chosen(nr)(CHILD, tries);
+		chosen(nr)(HANDLER, tries);
 	stop();
 	for (;;) {
 		operate = chosen(shared->operation);
-		stop();
 		shared->index = operate(CHILD, shared->tries);
-		__atomic_store_n(&shared->ended, true, __ATOMIC_RELEASE);
 		stop();
 	}
 }
@@ -483,13 +493,17 @@ static bool run(int nr, enum event event, int position, int *inside_runs)
 	return true;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	int nr, event, position, in_sections;
+	int first = PREEMPTION;
 
 	ksft_print_header();
 	find_allowed_cpus();
-	ksft_set_plan(OPERATIONS * EVENTS);
+	/* All that depends on the compiler shows with one event as well. */
+	if (argc == 2 && !strcmp(argv[1], "quick"))
+		first = SIGNAL;
+	ksft_set_plan(OPERATIONS * (EVENTS - first));
 	nr_slots = sysconf(_SC_NPROCESSORS_CONF);
 	if (nr_slots > CPU_SETSIZE || nr_slots <= allowed_cpu[allowed_cpus - 1])
 		nr_slots = CPU_SETSIZE;
@@ -499,6 +513,12 @@ int main(void)
 	if (rseq_register())
 		ksft_exit_fail_msg("there is no rseq() here\n");
 
+	/*
+	 * On the CPU of the child: then it is this thread that preempts it, and
+	 * stops do not have to wait for another CPU.
+	 */
+	if (move_to_cpu(0, allowed_cpu[0]))
+		broken("sched_setaffinity");
 	child = fork();
 	if (!child)
 		live();
@@ -509,7 +529,7 @@ int main(void)
 		broken("PTRACE_SETOPTIONS");
 
 	for (nr = 0; nr < OPERATIONS; nr++) {
-		for (event = 0; event < EVENTS; event++) {
+		for (event = first; event < EVENTS; event++) {
 			if (event == MIGRATION && allowed_cpus < 2) {
 				ksft_test_result_skip("%s: two CPUs are needed\n",
 						      operation[nr / 2].name);

@@ -16,10 +16,11 @@
 #define BLOCK		19	/* bytes: words and a rest */
 #define THREADS_MAX	16
 #define TOKENS		64
-#define STORM_MS	250
+#define STORM_MS	150
+#define STORM_QUICK_MS	50
 #define STORM_MORE_MS	20000
-#define RELEASES	20000
-#define FENCES		200
+#define RELEASES	5000
+#define FENCES		50
 
 static int failures;
 
@@ -429,6 +430,7 @@ static void reset_slots(void)
 }
 
 static unsigned long total_aborted;
+static bool quick;
 
 static unsigned long aborted_by(int threads)
 {
@@ -457,7 +459,7 @@ static void run_storm(const struct work *what, bool by_mm_cid,
 	for (i = 0; i < threads; i++)
 		while (!__atomic_load_n(&worker[i].tid, __ATOMIC_ACQUIRE))
 			sched_yield();
-	end = now_ms() + STORM_MS;
+	end = now_ms() + (quick ? STORM_QUICK_MS : STORM_MS);
 	/* An emulated machine may take a while to hit a section at all. */
 	while (now_ms() < end ||
 	       (!WITHOUT_RSEQ && !total_aborted && !aborted_by(threads) &&
@@ -540,12 +542,12 @@ static void test_again(char **argv)
 		setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
 		if (!freopen("/dev/null", "w", stdout))
 			_exit(KSFT_FAIL);
-		execl("/proc/self/exe", argv[0], "own", NULL);
+		execl("/proc/self/exe", argv[0], "quick", NULL);
 		_exit(KSFT_FAIL);
 	}
 	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
 	if (status)
-		ksft_print_msg("GLIBC_TUNABLES=glibc.pthread.rseq=0 %s own: shows what failed\n",
+		ksft_print_msg("GLIBC_TUNABLES=glibc.pthread.rseq=0 %s quick: shows what failed\n",
 			       argv[0]);
 	CHECK(!status);
 	result("all of this with a registration of our own", "");
@@ -553,7 +555,7 @@ static void test_again(char **argv)
 
 int main(int argc, char **argv)
 {
-	bool again = !WITHOUT_RSEQ && argc < 2;
+	bool again;
 	int threads, i, by_mm_cid;
 
 	/* The area of glibc's would be taken, and the test without it. */
@@ -561,6 +563,8 @@ int main(int argc, char **argv)
 		setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
 		execv("/proc/self/exe", argv);
 	}
+	quick = argc == 2 && !strcmp(argv[1], "quick");
+	again = !WITHOUT_RSEQ && !quick;
 	ksft_print_header();
 	find_allowed_cpus();
 	threads = 2 * allowed_cpus < THREADS_MAX ? 2 * allowed_cpus :

@@ -210,12 +210,16 @@ static void read_slot(const struct slot *s, struct state *state)
 	}
 }
 
-/* Another thread was there: nothing is as the operation may have found it. */
-static void interfere(struct slot *s)
+/*
+ * Another thread was there: nothing is as the operation may have found it; or v
+ * is, so that the other word must be what is looked at.
+ */
+static void interfere(struct slot *s, bool keep_v)
 {
 	struct node *a = s->head, *b = a->next;
 
-	s->v += 1000;
+	if (!keep_v)
+		s->v += 1000;
 	s->w = 2000;
 	s->p = &s->w;
 	memcpy(s->block, text[OTHER], BLOCK);
@@ -439,7 +443,8 @@ static bool run(int nr, enum event event, int position, int *inside_runs)
 				FAIL("committed at index %d", i);
 			done = true;
 		}
-		interfere(&shared->slot[i]);
+		interfere(&shared->slot[i],
+			  model == model_store_if_both_equal);
 		read_slot(&shared->slot[i], &expected[i]);
 	}
 	if (inside && done)

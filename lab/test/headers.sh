@@ -67,17 +67,17 @@ try() {
 	fi
 }
 # The kernel's headers are the same for both word sizes, but not in gcc's path.
-m32="-m32 -idirafter /usr/include/$(gcc -print-multiarch)"
+headers=/usr/include/$(gcc -print-multiarch)
 without="-DRSEQ_NR_SYSCALL=100000"
 GLIBC_TUNABLES=glibc.pthread.rseq=0
 try "gcc" gcc
-try "gcc -m32" gcc $m32
+try "gcc -m32" gcc -m32 -idirafter "$headers"
 try "clang" clang
-try "clang -m32" clang $m32
+try "clang -m32" clang -m32 -idirafter "$headers"
 try "g++" g++ -U_GNU_SOURCE -x c++
 try "clang++" clang++ -U_GNU_SOURCE -x c++
 export GLIBC_TUNABLES
 try "gcc, own registration" gcc
-try "gcc -m32, own registration" gcc $m32
+try "gcc -m32, own registration" gcc -m32 -idirafter "$headers"
 try "gcc, without rseq()" gcc $without
-try "gcc -m32, without rseq()" gcc $m32 $without
+try "gcc -m32, without rseq()" gcc -m32 -idirafter "$headers" $without

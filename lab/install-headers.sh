@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# install-headers.sh: install rseq.h and what it includes for other programs.
+# install-headers.sh: install rseq.h, percpu.h and what they include for other
+# programs.
 #
 #   PREFIX=/usr/local   where to, an absolute path
 #   DESTDIR=            what to put before it, for packages
@@ -23,8 +24,9 @@ pc=$prefix/share/pkgconfig
 
 install -d "$dest$include" "$dest$pc" ||
 	die "cannot write to $dest$prefix; PREFIX=DIR names another place"
-for header in "$top"/tools/testing/selftests/rseq/rseq.h \
-	"$top"/tools/testing/selftests/rseq/rseq-*.h; do
+from=$top/tools/testing/selftests/rseq
+for header in "$from"/rseq.h "$from"/rseq-*.h "$from"/percpu.h \
+	"$from"/percpu-*.h; do
 	install -m 644 "$header" "$dest$include/"
 done
 cat >"$dest$pc/rseq-headers.pc" <<PC

@@ -108,7 +108,7 @@ static struct {
 	unsigned long mask;
 	bool verbose;
 	int depth;			/* of forks */
-	int __shared live, peak;	/* threads of this process, ever */
+	int __shared live;		/* threads of this process */
 	int __shared barrier_registered;
 	int nr_cpus, cpus[MAX_CPUS], nodes[MAX_CPUS];
 	__u64 top;
@@ -212,13 +212,11 @@ static bool is_extended(void)
 /* The ID fields of a thread that is bound to its CPU. */
 static bool ids_true(struct thread *t)
 {
-	/* A thread may keep an index from when there were more. */
-	unsigned int limit = k.peak < k.nr_cpus ? k.peak : k.nr_cpus;
-
+	/* A CPU may keep an index, so that it can be above the threads' number. */
 	return t->area->cpu_id == (__u32)t->cpu &&
 	       t->area->cpu_id_start == (__u32)t->cpu &&
 	       t->area->node_id == (__u32)k.nodes[t->cpu] &&
-	       t->area->mm_cid < limit;
+	       t->area->mm_cid < (__u32)k.nr_cpus;
 }
 
 static char *const trap_at[] = {
@@ -477,9 +475,9 @@ static void verify(void)
 {
 	if (!me->area)
 		return;
-	check(ids_true(me), "IDs %u %u %u %u on CPU %d, node %d, %d threads at most",
+	check(ids_true(me), "IDs %u %u %u %u on CPU %d, node %d",
 	      me->area->cpu_id_start, me->area->cpu_id, me->area->node_id,
-	      me->area->mm_cid, me->cpu, k.nodes[me->cpu], k.peak);
+	      me->area->mm_cid, me->cpu, k.nodes[me->cpu]);
 	/* With slices, these two are the kernel's. */
 	if (is_extended() && rseq_feature_size() > RSEQ_SIZE_MM_CID)
 		return;
@@ -884,14 +882,7 @@ static void *other_thread(void *arg)
 
 static void thread_comes(void)
 {
-	int live = __atomic_add_fetch(&k.live, 1, __ATOMIC_SEQ_CST);
-	int peak = k.peak;
-
-	while (live > peak &&
-	       !__atomic_compare_exchange_n(&k.peak, &peak, live, false,
-					    __ATOMIC_SEQ_CST,
-					    __ATOMIC_SEQ_CST))
-		;
+	__atomic_add_fetch(&k.live, 1, __ATOMIC_SEQ_CST);
 }
 
 static void step_other(void)
@@ -1020,7 +1011,6 @@ static void become_child(struct report *r)
 	k.report = r;
 	k.depth++;
 	k.live = 1;
-	k.peak = 1;
 	k.uncounted = true;
 	close(me->fd);
 	map_data();

@@ -121,8 +121,9 @@ struct rseq_slice_ctrl {
  *			kernel, for a registration longer than 32 bytes.
  * @node_id:		the NUMA node of @cpu_id. Written by the kernel.
  * @mm_cid:		concurrency id: unique among the threads of the process
- *			that run at the same time, and below the smaller of the
- *			number of threads and of CPUs. Written by the kernel.
+ *			that run at the same time, below the number of possible
+ *			CPUs, and as a rule below the number of threads.
+ *			Written by the kernel.
  * @slice_ctrl:		time slice extension. Written by both.
  * @reserved:		not used yet
  * @end:		not a field: its offset is AT_RSEQ_FEATURE_SIZE

@@ -108,7 +108,6 @@ static struct {
 	unsigned long mask;
 	bool verbose;
 	int depth;			/* of forks */
-	int __shared live;		/* threads of this process */
 	int __shared barrier_registered;
 	int nr_cpus, cpus[MAX_CPUS], nodes[MAX_CPUS];
 	__u64 top;
@@ -880,11 +879,6 @@ static void *other_thread(void *arg)
 	return NULL;
 }
 
-static void thread_comes(void)
-{
-	__atomic_add_fetch(&k.live, 1, __ATOMIC_SEQ_CST);
-}
-
 static void step_other(void)
 {
 	struct rseq_cs *cs = (void *)page(PAGE_DATA);
@@ -924,7 +918,6 @@ static void step_other(void)
 	fate = judge(addr(cs), addr(rseq_until_start));
 	say("event %d by another thread: %s", o.what, fates[fate]);
 	me->area->rseq_cs = 0;
-	thread_comes();
 	check(!pthread_create(&thread, NULL, other_thread, &o),
 	      "pthread_create: %m");
 	if (fate == DIE) {
@@ -948,7 +941,6 @@ static void step_other(void)
 		me->area->rseq_cs = 0;
 		death_end();
 	}
-	__atomic_sub_fetch(&k.live, 1, __ATOMIC_SEQ_CST);
 }
 
 static void step_membarrier(void)
@@ -1010,7 +1002,6 @@ static void become_child(struct report *r)
 {
 	k.report = r;
 	k.depth++;
-	k.live = 1;
 	k.uncounted = true;
 	close(me->fd);
 	map_data();
@@ -1198,14 +1189,8 @@ static __attribute__((noreturn)) void run_case(void)
 	on(SIGTRAP, on_trap);
 	on(SIGSEGV, on_trap);
 	k.threads = 1 + mix(k.seed) % MAX_THREADS;
-	/* The main thread is one of those that run. */
-	thread_comes();
-	for (i = 0; i < k.threads; i++) {
+	for (i = 0; i < k.threads; i++)
 		threads[i].nr = i;
-		if (k.only_thread >= 0 && i != k.only_thread)
-			continue;
-		thread_comes();
-	}
 	for (i = 0; i < k.threads; i++) {
 		if (k.only_thread >= 0 && i != k.only_thread)
 			continue;

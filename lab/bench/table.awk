@@ -80,9 +80,13 @@ where == "rows" {
 		next
 	name[++rows] = $1
 	goal[$1] = $4
+	repeats[$1] = $5
 	text = $6
 	for (i = 7; i <= NF; i++)
 		text = text " " $i
+	# What does not repeat well says so, and is not in the chart.
+	if (repeats[$1] < 1000)
+		text = text " (to 1 in " repeats[$1] ")"
 	says[$1] = text
 	next
 }
@@ -145,6 +149,8 @@ function main_table(    r, row, k, m, value) {
 		if (!(row in measured))
 			continue
 		line(says[row] "|" tidy(count[row, "bare", "none"]) added(row))
+		if (repeats[row] < 1000)
+			continue
 		printf "%s", row >CHART
 		for (k = 2; k <= kernels; k++)
 			for (m = 1; m <= modes; m++) {

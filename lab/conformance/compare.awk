@@ -61,7 +61,7 @@ function shown(file, name, s) {
 	s = status[file, name]
 	if (s in word)
 		s = word[s]
-	else if (s > 128)
+	else if (s > 128 && s <= 192)
 		s = "signal " s - 128
 	else
 		s = "fail"

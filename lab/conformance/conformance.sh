@@ -75,10 +75,10 @@ for kernel in stock ours; do
 		step "stock: as the last time; nothing has changed"
 		cp "$out/stock.results" "$results/stock"
 	elif [ "$form" = short ]; then
-		guest "$kernel" short 900
+		guest "$kernel" short 2400
 	else
-		guest "$kernel" full 10800
-		guest "$kernel-criu" criu 900
+		guest "$kernel" full 21600
+		guest "$kernel-criu" criu 1800
 	fi
 done
 if [ -n "$id" ] && grep -qx "= guest/short 0 0" "$results/stock" &&

@@ -166,7 +166,7 @@ struct traveller {
 };
 
 #define TRAVELLERS	2
-#define MOVES		250
+#define MOVES		100
 #define LAST		(2 * MOVES)
 
 static void *travel(void *arg)

@@ -42,5 +42,6 @@ step "build glibc urcu spin section"
 own glibc -pthread
 own urcu -pthread -lurcu
 own spin -pthread
-# gdb finds the variables of this one by their names.
-own section -g
+# gdb finds the variables of this one by their names, and soon, because it is
+# static.
+own section -g -static

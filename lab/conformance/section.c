@@ -3,7 +3,7 @@
  * A program to be debugged: it runs one critical section again and again, whose
  * places have names.
  *
- *	section		until @finish is set, by the debugger
+ *	section		until it has committed @last times, which a debugger sets
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -13,9 +13,15 @@
 
 /* For the debugger to read and write. */
 long committed, aborted;
-int finish;
+long last = -1;
 
 long counter;
+
+/* For the debugger to call. */
+RSEQ_ATTRIBUTE(noinline) int answer(void)
+{
+	return 42;
+}
 
 /* One copy of the section, since its places are global symbols. */
 static RSEQ_ATTRIBUTE(noinline, noclone) int add_one(void)
@@ -45,7 +51,7 @@ int main(void)
 		fprintf(stderr, "not registered\n");
 		return 1;
 	}
-	while (!__atomic_load_n(&finish, __ATOMIC_RELAXED)) {
+	while (__atomic_load_n(&last, __ATOMIC_RELAXED) != committed) {
 		if (add_one())
 			aborted++;
 		else

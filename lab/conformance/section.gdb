@@ -122,7 +122,7 @@ before
 break *$middle
 continue
 expect $pc==$middle stops-inside
-expect (int)getpid()>0 calls-getpid
+expect answer()==42 calls-a-function
 expect *$rseq_cs==0 which-has-disarmed-the-section
 expect $pc==$middle and-left-the-thread-inside
 set *$rseq_cs = $descriptor
@@ -131,7 +131,9 @@ break *$abort
 continue
 expect $pc==$abort armed-again-it-is-restarted
 
+# The program goes on for a while.
 delete
+set var last = committed + 1000
 detach
 if $wrong
   quit 1

@@ -487,7 +487,7 @@ static void run_storm(const struct work *what, bool by_mm_cid,
 
 /* ---- Without rseq() ---- */
 
-static sem_t locked, forked;
+static sem_t locked, go_on;
 
 static void *hold_lock(void *arg)
 {
@@ -496,9 +496,45 @@ static void *hold_lock(void *arg)
 	(void)arg;
 	rseq_fallback_lock(&saved);
 	sem_post(&locked);
-	sem_wait(&forked);
+	sem_wait(&go_on);
 	rseq_fallback_unlock(&saved);
 	return NULL;
+}
+
+static bool about_to_fence, fenced;
+
+static void *fence(void *arg)
+{
+	(void)arg;
+	STORE(about_to_fence, true);
+	CHECK(!rseq_fence());
+	STORE(fenced, true);
+	return NULL;
+}
+
+/* The fence waits for who is at work. */
+static void test_fallback_fence(void)
+{
+	pthread_t holder, fencer;
+	unsigned long long end;
+
+	CHECK(!sem_init(&locked, 0, 0) && !sem_init(&go_on, 0, 0));
+	CHECK(!pthread_create(&holder, NULL, hold_lock, NULL));
+	while (sem_wait(&locked))
+		;
+	CHECK(!pthread_create(&fencer, NULL, fence, NULL));
+	while (!LOAD(about_to_fence))
+		sched_yield();
+	/* Time enough to be wrong. */
+	end = now_ms() + 100;
+	while (!LOAD(fenced) && now_ms() < end)
+		sched_yield();
+	CHECK(!LOAD(fenced));
+	sem_post(&go_on);
+	CHECK(!pthread_join(fencer, NULL));
+	CHECK(!pthread_join(holder, NULL));
+	CHECK(fenced);
+	result("fence while another thread holds the lock", "");
 }
 
 /* A child that was forked while another thread was at work is not stuck. */
@@ -509,7 +545,7 @@ static void test_fork(void)
 	long v = 0;
 	pid_t pid;
 
-	CHECK(!sem_init(&locked, 0, 0) && !sem_init(&forked, 0, 0));
+	CHECK(!sem_init(&locked, 0, 0) && !sem_init(&go_on, 0, 0));
 	CHECK(!pthread_create(&thread, NULL, hold_lock, NULL));
 	while (sem_wait(&locked))
 		;
@@ -519,7 +555,7 @@ static void test_fork(void)
 		alarm(20);
 		_exit(rseq_add(&v, 1, 0) || v != 1);
 	}
-	sem_post(&forked);
+	sem_post(&go_on);
 	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && !status);
 	CHECK(!pthread_join(thread, NULL));
 	result("fork while another thread holds the lock", "");
@@ -569,7 +605,8 @@ int main(int argc, char **argv)
 	find_allowed_cpus();
 	threads = 2 * allowed_cpus < THREADS_MAX ? 2 * allowed_cpus :
 						   THREADS_MAX;
-	ksft_set_plan(1 + 10 + 2 + 2 + 2 * ARRAY_SIZE(work) + 1 + again);
+	ksft_set_plan(1 + 10 + 2 + 2 + 2 * ARRAY_SIZE(work) + 1 + again +
+		      WITHOUT_RSEQ);
 	if (signal(SIGUSR1, handle_signal) == SIG_ERR)
 		ksft_exit_fail_msg("signal: %s\n", strerror(errno));
 
@@ -584,6 +621,7 @@ int main(int argc, char **argv)
 			run_storm(&work[i], by_mm_cid, threads);
 	if (WITHOUT_RSEQ) {
 		test_fork();
+		test_fallback_fence();
 	} else {
 		/* Else there was no storm, and nothing was shown. */
 		CHECK(total_aborted);

@@ -225,9 +225,10 @@ static inline int rseq_current_node(void)
  * rseq_current_mm_cid - the concurrency ID of this thread
  *
  * Different from that of every other thread of the process that is running
- * now, and smaller than both the number of threads and the number of CPUs the
- * process may use.  So an array indexed by it stays small and dense, where one
- * indexed by CPU number spans the whole machine.
+ * now, below the number of possible CPUs, and as a rule below the number of
+ * threads (the scheduler may let a CPU keep one for a while).  So what is
+ * indexed by it stays dense, where an array indexed by CPU number spans the
+ * whole machine; but it needs room for as many.
  *
  * Return: the ID; 0 if the thread is not registered or if the kernel does not
  * keep it, see rseq_feature_size().

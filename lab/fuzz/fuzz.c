@@ -1343,7 +1343,7 @@ static int hunt_in_parallel(__u64 seed, int jobs, unsigned int seconds,
 		fflush(stdout);
 		if (!fork())
 			_exit(hunt(seed + i, jobs, start + seconds * 1000ULL,
-				   (cases + jobs - 1) / jobs, pipes[1]));
+				   (cases - 1) / jobs + 1, pipes[1]));
 	}
 	close(pipes[1]);
 	while (read(pipes[0], sum, sizeof(sum)) == sizeof(sum))

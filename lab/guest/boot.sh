@@ -128,7 +128,8 @@ $nodes init=\"$init\" LAB_TERM=$([ -t 1 ] && echo "${TERM:-dumb}" || echo dumb) 
 
 # A CPU that QEMU emulates may run into a breakpoint that another one has taken
 # away already: the kernel puts them up while it patches its own code, as it does
-# when it boots. Then it is booted once more; once a program runs, it is not.
+# when it boots. QEMU was also seen to die of a SIGSEGV of its own. Then the guest
+# is booted once more; once a program runs, it is not.
 for try in 1 2 3; do
 	status=0
 	if [ -e "$run/interactive" ]; then
@@ -140,10 +141,14 @@ for try in 1 2 3; do
 		qemu=
 	fi
 	tr -d '\r' <"$run/console" >"$log"
-	if [ -e "$run/started" ] || ! grep -q '^\(\[.*\] \)\?Oops: int3' "$log"; then
+	[ ! -e "$run/started" ] || break
+	if [ "$status" = 139 ]; then
+		step "$kernel: the emulator died; boot it again"
+	elif grep -q '^\(\[.*\] \)\?Oops: int3' "$log"; then
+		step "$kernel: the emulator lost track of a patched instruction; boot it again"
+	else
 		break
 	fi
-	step "$kernel: the emulator lost track of a patched instruction; boot it again"
 done
 
 complain() {

@@ -58,7 +58,7 @@ look() {
 		need stress-ng tool stress-ng
 		need gdb tool gdb
 		need liburcu-dev compiles urcu.h -m64
-		need criu tool criu
+		[ "$CONFORMANCE" != criu ] || need criu tool criu
 	fi
 	[ -z "${MODEL:-}" ] || need spin tool spin
 	if [ -n "${SERIES:-}" ]; then

@@ -26,7 +26,9 @@ case $form," $programs " in
 full,"  " | full,*" criu "*) criu=1 ;;
 esac
 
-CONFORMANCE=1 "$top/lab/deps.sh"
+what=basic
+[ -z "$criu" ] || what=criu
+CONFORMANCE=$what "$top/lab/deps.sh"
 for kernel in stock ours; do
 	"$top/lab/guest/kernel.sh" "$kernel"
 	[ -z "$criu" ] ||

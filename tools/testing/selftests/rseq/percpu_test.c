@@ -661,7 +661,9 @@ static bool storm(__u64 flags, bool hotplug, double duration)
 	}
 	pthread_barrier_wait(&begun);
 	end = seconds() + duration;
-	for (round = 0; seconds() < end; round++) {
+	/* Not to be crowded out by those that it is to disturb, if that is allowed. */
+	setpriority(PRIO_PROCESS, 0, -20);
+	for (round = 0; round < 500 || seconds() < end; round++) {
 		struct worker *w = &worker[rand() % THREADS];
 		cpu_set_t set;
 
@@ -685,6 +687,7 @@ static bool storm(__u64 flags, bool hotplug, double duration)
 	}
 	if (down >= 0)
 		plugged += put_cpu(down, true);
+	setpriority(PRIO_PROCESS, 0, 0);
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	pthread_barrier_wait(&begun);
 	for (i = 0; i < THREADS; i++)
@@ -792,7 +795,7 @@ static void only_segment(void)
 	}
 }
 
-#define STEPS 20000
+#define STEPS 4000
 
 /* Single-steps a child that does this for ever; returns what it counted. */
 static long step(struct __test_metadata *_metadata, void (*forever)(void))
@@ -848,7 +851,7 @@ TEST_F_TIMEOUT(per_index, single_step, 60)
 	       STEPS, done, shared[0]);
 	EXPECT_EQ(0, done);
 	EXPECT_EQ(0, shared[1]);
-	EXPECT_LT(100, shared[0]);
+	EXPECT_LT(STEPS / 100, shared[0]);
 	if (variant->flags)
 		return;
 	shared[0] = 0;
@@ -857,7 +860,7 @@ TEST_F_TIMEOUT(per_index, single_step, 60)
 	       done, shared[0]);
 	EXPECT_EQ(0, done);
 	EXPECT_EQ(0, shared[1]);
-	EXPECT_LT(100, shared[0]);
+	EXPECT_LT(STEPS / 100, shared[0]);
 }
 
 TEST_HARNESS_MAIN

@@ -396,7 +396,7 @@ struct scene {
 	unsigned int before;	/* value of ran before this try */
 	__u64 asked_at;		/* in cycles, before the grant */
 	char *pages;		/* for faults */
-	unsigned int good, spoilt; /* tries */
+	unsigned int good, spoilt, early; /* tries */
 	sem_t go;		/* the rival shall set it */
 	long length_before;	/* to be restored, or negative */
 	struct rseq_cs cs;
@@ -455,6 +455,7 @@ static bool rival_ran(struct scene *sc)
 enum seen {
 	GOOD,
 	SPOILT,		/* by something that nobody ordered */
+	EARLY,		/* likewise: it was over before the rival was awake */
 	WRONG,		/* must not be, whatever came in between */
 };
 
@@ -484,7 +485,7 @@ static enum seen judge_end(struct scene *sc)
 {
 	if (sc->ctrl->granted)
 		return WRONG;
-	return rival_ran(sc) ? GOOD : SPOILT;
+	return rival_ran(sc) ? GOOD : EARLY;
 }
 
 /* The rival's timer is set, and it will wake this CPU in a short time. */
@@ -497,6 +498,8 @@ static void order_rival(struct scene *sc)
 	sc->ordered++;
 	sem_post(&sc->go);
 }
+
+#define MAX_EARLY 20
 
 /**
  * play() - try until it was good a number of times
@@ -514,6 +517,7 @@ static enum seen play(struct scene *sc, enum seen (*try)(struct scene *sc),
 
 	sc->good = 0;
 	sc->spoilt = 0;
+	sc->early = 0;
 	do {
 		order_rival(sc);
 		seen = try(sc);
@@ -530,12 +534,17 @@ static enum seen play(struct scene *sc, enum seen (*try)(struct scene *sc),
 		}
 		if (seen == GOOD)
 			sc->good++;
+		else if (seen == EARLY)
+			sc->early++;
 		else
 			sc->spoilt++;
+		/* That happens, but if it is the rule, nobody is rescheduled. */
+		if (sc->early > MAX_EARLY + sc->good)
+			break;
 	} while (sc->good < times && now_ms() < end);
 	if (sc->good < times)
-		ksft_print_msg("%u tries were good and %u spoilt\n",
-			       sc->good, sc->spoilt);
+		ksft_print_msg("%u tries were good, %u spoilt, %u too early\n",
+			       sc->good, sc->spoilt, sc->early);
 	return sc->good < times ? SPOILT : GOOD;
 }
 
@@ -912,6 +921,9 @@ static enum seen ask_again(struct scene *sc)
 	if (seen != GOOD)
 		return seen;
 	sc->ctrl->request = 1;
+	/* Too late, if the first one was over by then. */
+	if (!sc->ctrl->granted || rival_ran(sc))
+		return SPOILT;
 	do {
 		requested = sc->ctrl->request;
 	} while (requested && sc->ctrl->granted && !rival_ran(sc));
@@ -1509,7 +1521,7 @@ TEST_F(hostile, victim_gets_its_half)
 	time = usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 +
 	       usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000;
 	TH_LOG("victim %ld ms, hostile %ld ms", time, after - before);
-	EXPECT_GE(time * 3 / 2, after - before);
+	EXPECT_GE(time * 6 / 5, after - before);
 }
 
 /* The rival has the right of way, and is not kept out by the hostile thread. */

@@ -308,8 +308,10 @@ static inline unsigned int current_node(void)
 /**
  * ids_are_true() - do the ID fields say where this thread is?
  * @area: of the calling thread, which is bound to one CPU
+ * @mm_cid_limit: what its mm_cid must be below
  *
- * A process of one thread has mm_cid 0.
+ * A process of one thread has mm_cid 0. With more of them the limit is the number
+ * of CPUs: a CPU keeps for a while what a thread had there.
  */
 static inline bool ids_are_true(const struct rseq_area *area,
 				unsigned int mm_cid_limit)
@@ -535,6 +537,11 @@ static inline greg_t *context_ip(void *context)
 #endif
 }
 
+static inline unsigned int subject_mm_cid_limit(const struct subject *s)
+{
+	return s->companion ? sysconf(_SC_NPROCESSORS_CONF) : 1;
+}
+
 static inline void subject_signal(int sig,
 				  siginfo_t *info,
 				  void *context)
@@ -542,7 +549,7 @@ static inline void subject_signal(int sig,
 	struct subject *s = this_subject;
 
 	s->handler_cs = s->area->rseq_cs;
-	s->handler_ids_true = ids_are_true(s->area, s->companion ? 2 : 1);
+	s->handler_ids_true = ids_are_true(s->area, subject_mm_cid_limit(s));
 	s->handler_ip = (unsigned long)*context_ip(context);
 	if (s->handler_ip == addr(rseq_stuck_here))
 		*context_ip(context) = (greg_t)(uintptr_t)rseq_stuck_past;
@@ -610,7 +617,7 @@ static inline void subject_live(struct subject *s)
 		s->ready = true;
 		ret = rseq_stuck(&s->area->rseq_cs, s->descriptor);
 	}
-	s->last_ids_true = ids_are_true(s->area, s->companion ? 2 : 1);
+	s->last_ids_true = ids_are_true(s->area, subject_mm_cid_limit(s));
 	s->last = *s->area;
 	_exit(ret);
 }

@@ -809,10 +809,11 @@ static inline enum outcome subject_try(struct subject *s, enum event event)
  */
 static inline enum outcome subject_play(struct subject *s, enum event event)
 {
+	__u64 end = now_ms() + WAIT_MS;
 	enum outcome outcome;
-	int tries;
+	int tries = 0;
 
-	for (tries = 0; tries < 50; tries++) {
+	do {
 		outcome = subject_try(s, event);
 		if (outcome >= KILLED && outcome <= HUNG)
 			break;
@@ -820,7 +821,7 @@ static inline enum outcome subject_play(struct subject *s, enum event event)
 				    s->handler_ip == addr(rseq_stuck_here) ||
 				    s->handler_ip == s->abort_ip))
 			break;
-	}
+	} while (++tries < 50 || now_ms() < end);
 	return outcome;
 }
 

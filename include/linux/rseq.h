@@ -323,6 +323,22 @@ static __always_inline void rseq_sched_migrate(struct task_struct *p)
 }
 
 /**
+ * rseq_ptrace_stopped - take note that a thread was stopped by its tracer
+ * @t:	current
+ *
+ * The tracer may have moved it into a critical section, or changed by what the
+ * scheduler tells that it was interrupted in one. So have a look in any case.
+ *
+ * Context: task context.
+ */
+static inline void rseq_ptrace_stopped(struct task_struct *t)
+{
+	guard(preempt)();
+	if (t->rseq.area)
+		rseq_raise(t);
+}
+
+/**
  * rseq_reset - forget a registration
  * @t:	current, or a thread that did not run yet
  *
@@ -390,6 +406,7 @@ static inline void rseq_signal_deliver(struct ksignal *ksig,
 				       struct pt_regs *regs) { }
 static inline void rseq_sched_switch_to(struct task_struct *next) { }
 static inline void rseq_sched_migrate(struct task_struct *p) { }
+static inline void rseq_ptrace_stopped(struct task_struct *t) { }
 static inline void rseq_fork(struct task_struct *p, u64 clone_flags) { }
 static inline void rseq_execve(struct task_struct *t) { }
 static inline void rseq_syscall_exit(struct pt_regs *regs) { }

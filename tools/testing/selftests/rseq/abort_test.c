@@ -417,6 +417,8 @@ TEST_F(signals, stop_and_continue_aborts)
 	subject_start(s);
 	if (subject_wait_armed(s)) {
 		kill(s->pid, SIGSTOP);
+		/* Else the one may take back the other. */
+		waitid(P_PID, s->pid, NULL, WSTOPPED | WEXITED | WNOWAIT);
 		kill(s->pid, SIGCONT);
 	}
 	EXPECT_EQ(ABORTED, subject_end(s));

@@ -164,6 +164,8 @@ TEST_F(ids, mm_cid_is_compact_and_unique)
 	t = map_pages(threads * sizeof(*t) / page_size() + 1, false);
 	for (i = 0; i < threads; i++) {
 		t[i].stop = &stop;
+		/* None yet, and not the 0 of another. */
+		t[i].mm_cid = -1;
 		ASSERT_EQ(0, start_thread(&t[i], allowed_cpu(i), self->len));
 	}
 	/*

@@ -1,22 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0
 # What rseq adds to each event: data in, SVG out; both are set by bench.sh.
-set terminal svg size 1100,620 font "sans-serif,13" background "white"
+set terminal svg size 1000,380 font "sans-serif,11" background "white"
 set output out
 set datafile separator "\t"
 set title "Instructions that rseq adds to an event, over a kernel without it"
 set style data histogram
-set style histogram clustered gap 2
-set style fill solid border -1
+set style histogram clustered gap 1
+set style fill solid noborder
 set key top left reverse Left
-set ylabel "instructions"
-# One abort would hide all the rest in a linear scale.
-set logscale y
-set yrange [0.8:*]
-set xtics scale 0
-set grid ytics
-plot in using 2:xtic(1) title "stock, not registered" linecolor rgb "#fdd0a2", \
-	"" using 3 title "stock, 32 bytes" linecolor rgb "#e6550d", \
-	"" using 4 title "stock, extended" linecolor rgb "#a63603", \
-	"" using 5 title "ours, not registered" linecolor rgb "#c6dbef", \
-	"" using 6 title "ours, 32 bytes" linecolor rgb "#3182bd", \
-	"" using 7 title "ours, extended" linecolor rgb "#08519c"
+set yrange [0:*]
+set offsets 0, 0, 20, 0
+set border 1
+unset ytics
+set xtics scale 0 nomirror
+
+# The rows that are one event; what follows them in the data is made of many.
+rows = 8
+set xrange [-0.6:rows - 0.4]
+# Six bars, with a gap of one.
+x(bar) = column(0) + (bar - 2.5) / 7
+label(n) = sprintf("%.3g", n)
+array colour[6] = ["#fdd0a2", "#e6550d", "#a63603", "#c6dbef", "#3182bd", "#08519c"]
+array name[6] = ["stock, not registered", "stock, 32 bytes", "stock, extended", \
+	"ours, not registered", "ours, 32 bytes", "ours, extended"]
+plot for [i = 1:6] in every ::0::rows - 1 using i + 1:xtic(1) \
+		title name[i] linecolor rgb colour[i], \
+	for [i = 1:6] in every ::0::rows - 1 \
+		using (x(i - 1)):(column(i + 1)):(label(column(i + 1))) \
+		with labels font ",7" offset 0, 0.5 notitle

@@ -30,6 +30,7 @@ html() {
 	extensions = ["kerneldoc"]
 	kerneldoc_bin = "$tree/scripts/kernel-doc"
 	kerneldoc_srctree = "$tree"
+	highlight_language = "none"
 	END
 	(cd "$tree" && PATH=/usr/bin:$PATH srctree=$tree PYTHONDONTWRITEBYTECODE=1 \
 		sphinx-build -q -W --keep-going -b html "$tmp/src" "$tmp/html")

@@ -204,6 +204,7 @@ rseq_exit_to_user_mode(unsigned long ti_work)
 	if (likely(ti_work & _TIF_RSEQ_IDS)) {
 		t = arch_rseq_current();
 		arch_rseq_lower(t);
+		/* A tracer may set it meanwhile; it misses what went before. */
 		if (likely(!data_race(t->rseq.slow)))
 			cs = rseq_write_ids(t->rseq.area, rseq_cpu_pair(),
 					    rseq_node_id(), task_mm_cid(t));

@@ -30,11 +30,9 @@ told() {
 }
 
 # SIGUSR1 has no handler before it is blocked.
-while [ ! -e out ]; do
+while ! grep -qs ready out; do
 	sleep 0.1
-done
-while ! grep -q '^SigBlk:.*[2367abef]..$' "/proc/$pid/status"; do
-	sleep 0.1
+	[ -d "/proc/$pid" ] || fail "spin has ended"
 done
 for round in 1 2 3; do
 	before=$(told USR1)

@@ -3,7 +3,8 @@
  * A process to be checkpointed: threads that count in per-CPU counters, each
  * increment a critical section, and nothing else.
  *
- *	spin FILE	for each SIGUSR1, append a line to FILE: "TOTAL counted";
+ *	spin FILE	append a line to FILE: "ready"; for each SIGUSR1, one more:
+ *			"TOTAL counted";
  *			at SIGTERM, stop, compare the counters with what the
  *			threads say, and append "right" or what was not
  *
@@ -112,6 +113,7 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
+	fprintf(out, "ready\n");
 	while (!sigwait(&set, &signal) && signal == SIGUSR1)
 		fprintf(out, "%ld counted\n", threads_say());
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);

@@ -160,11 +160,23 @@ for path in "$out"/trace/stock.* "$out"/trace/ours.*; do
 	fi
 done
 
+# A path has instructions without effect where the time slice extension comes in
+# as soon as somebody enables it.
+: >"$out/no-ops"
+for mode in none 32 extended; do
+	before=$out/trace/ours.preempt.$mode after=$out/trace/ours.unasked.$mode
+	if [ -f "$before" ] && [ -f "$after" ]; then
+		"$here/added.sh" "$before" "$after" >"$after.enabled"
+		printf '%s\t%d\n' "$mode" "$(grep -cE '^- .*(nop|xchg +%ax,%ax)' \
+			"$after.enabled")" >>"$out/no-ops"
+	fi
+done
+
 awk -f "$here/repeat.awk" "$here/rows" "$out"/run2/* ||
 	die "two boots of one kernel do not agree; the rows are above"
 
 awk -v TSV="$out/kernel.tsv" -v CHART="$out/chart" \
-	-f "$here/table.awk" "$here/rows" "$out/sizes" "$out"/*.counts \
+	-f "$here/table.awk" "$here/rows" "$out/sizes" "$out/no-ops" "$out"/*.counts \
 	"$out"/run1/* >"$out/table.md"
 cat "$out/table.md"
 if [ "$kernels" = "bare stock ours" ]; then

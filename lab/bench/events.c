@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -40,6 +41,9 @@
 
 #define NR_RSEQ		334
 #define SIGNATURE	0x53053053
+#define NR_SLICE_YIELD	471	/* of the time slice extension */
+#define PR_SLICE	79
+#define PR_SLICE_SET	2
 #define MAX_THREADS	64
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -59,7 +63,10 @@ struct area {
 	__u32	flags;
 	__u32	node_id;
 	__u32	mm_cid;
-	__u32	rest[9];
+	__u8	__shared request;
+	__u8	__shared granted;
+	__u16	reserved;
+	__u32	rest[8];
 } __aligned(64);
 
 static __thread struct area area;
@@ -415,6 +422,80 @@ static __u32 do_abort(void)
 	return until_preempted(len ? away_until_aborted : away);
 }
 
+/*
+ * Time slice extension: what preempt does, in a thread that may ask for one if
+ * its registration is an extended one. It asks before the interrupt; if it is
+ * back without having been preempted, it has got what it asked for, and gives
+ * the CPU back. Without an extension it is preempted at once, and that is all.
+ */
+
+static bool __shared offered;
+
+/* The first thread that enables it patches the kernel, for all threads. */
+static void *enable_slices(void *unused)
+{
+	offered = !syscall(NR_RSEQ, &area, sizeof(area), 0, SIGNATURE) &&
+		  !prctl(PR_SLICE, PR_SLICE_SET, 1, 0, 0);
+	return unused;
+}
+
+/* Without a registration it is the same in a kernel without an extension. */
+static bool slice_begin(void)
+{
+	pthread_t thread;
+
+	check(!(errno = pthread_create(&thread, NULL, enable_slices, NULL)),
+	      "pthread_create");
+	pthread_join(thread, NULL);
+	if (len && !offered)
+		return false;
+	if (len == sizeof(area))
+		check(!prctl(PR_SLICE, PR_SLICE_SET, 1, 0, 0), "prctl");
+	return preempt_begin();
+}
+
+/*
+ * Returns the instructions until the thread is back in user mode. Counts those
+ * after that, until the CPU was given to the other thread and is back, in @more.
+ */
+static __u32 ask(__u32 *more)
+{
+	unsigned int before;
+	__u32 gap, start;
+
+	for (;;) {
+		before = wakeups;
+		area.request = 1;
+		gap = away();
+		start = now();
+		area.request = 0;
+		if (area.granted) {
+			if (call(NR_SLICE_YIELD, 0, 0, 0) != 1)
+				continue;
+			*more = now() - start;
+			if (wakeups != before)
+				return gap;
+		} else if (wakeups != before) {
+			*more = 0;
+			return gap;
+		}
+	}
+}
+
+static __u32 do_asked(void)
+{
+	__u32 more;
+
+	return ask(&more);
+}
+
+static __u32 do_yielded(void)
+{
+	__u32 more, gap = ask(&more);
+
+	return gap + more;
+}
+
 /* To another CPU and back. */
 
 static __u32 do_migrate(void)
@@ -631,6 +712,18 @@ static const struct row {
 		.name = "hackbench-P", .event = do_hackbench_processes,
 		.begin = hackbench_begin,
 		.times = MESSAGES, .count = 1, .percent = 50,
+	}, {
+		.name = "unasked", .event = do_preempt,
+		.begin = slice_begin, .end = stop_threads,
+		.times = 1, .percent = 50,
+	}, {
+		.name = "asked", .event = do_asked,
+		.begin = slice_begin, .end = stop_threads,
+		.times = 1, .percent = 50,
+	}, {
+		.name = "yielded", .event = do_yielded,
+		.begin = slice_begin, .end = stop_threads,
+		.times = 1, .percent = 50,
 	},
 };
 

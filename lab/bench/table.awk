@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# table.awk TSV=FILE CHART=FILE rows sizes KERNEL.counts... RUN/KERNEL.CPUS...:
+# table.awk TSV=FILE CHART=FILE rows sizes no-ops KERNEL.counts... RUN/KERNEL.CPUS...:
 # the tables in Markdown, and the same numbers as TSV and as the chart's data.
 #
 # "Over bare" compares with bare, where there is no registration.
@@ -7,6 +7,9 @@
 BEGIN {
 	kernels = split("bare stock ours", kernel, " ")
 	modes = split("none 32 extended", mode, " ")
+	slices = split("unasked asked yielded", slice, " ")
+	for (s = 1; s <= slices; s++)
+		is_slice[slice[s]] = 1
 }
 
 function tidy(x) {
@@ -96,6 +99,11 @@ where == "sizes" {
 	next
 }
 
+where == "no-ops" {
+	no_ops[$1] = $2
+	next
+}
+
 where ~ /\.counts$/ {
 	traced[$2] = 1
 	instructions[$2, $1, $3] = $4
@@ -149,7 +157,7 @@ function main_table(    r, row, k, m, value) {
 		if (!(row in measured))
 			continue
 		line(says[row] "|" tidy(count[row, "bare", "none"]) added(row))
-		if (repeats[row] < 1000)
+		if (repeats[row] < 1000 || row in is_slice)
 			continue
 		printf "%s", row >CHART
 		for (k = 2; k <= kernels; k++)
@@ -182,6 +190,31 @@ function target_table(    r, m, row, may, got, text) {
 					(got <= may[m] ? "met" : \
 					 "missed by " tidy(got - may[m]))
 		}
+		line(text)
+	}
+	flush()
+}
+
+# What the time slice extension adds to the preemption of a thread with the same
+# registration, before anybody enabled the extension.
+function slice_table(    s, row, m, text) {
+	if (!("unasked" in measured) || !("preempt" in measured))
+		return
+	head("What the time slice extension adds to a preemption, in ours", \
+		"|none|32 bytes|extended, enabled")
+	text = "nobody has enabled it: no-ops"
+	for (m = 1; m <= modes; m++)
+		text = text "|" tidy(no_ops[mode[m]])
+	line(text)
+	for (s = 1; s <= slices; s++) {
+		row = slice[s]
+		if (!(row in measured))
+			continue
+		text = says[row]
+		for (m = 1; m <= modes; m++)
+			text = text "|" signed(minus( \
+				count[row, "ours", mode[m]], \
+				count["preempt", "ours", mode[m]]))
 		line(text)
 	}
 	flush()
@@ -268,6 +301,7 @@ END {
 	target_table()
 	if (crowds)
 		crowd_table()
+	slice_table()
 	path_table()
 	size_table()
 }

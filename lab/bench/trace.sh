@@ -67,14 +67,21 @@ address() {
 
 mark=$(nm "$out/events" | awk '$3 == "mark" { print $1 }')
 start=
+version=0
 while read -r row mode what percent; do
 	case $what in
 	ready)
 		if [ -z "$start" ]; then
 			start=$(address _text) end=$(address _etext)
 			bytes=$((0x${end#????????} - 0x${start#????????}))
-			monitor "memsave 0x$start $bytes \"$run/code\""
 		fi
+		# It has changed if somebody enabled what is patched in.
+		monitor "memsave 0x$start $bytes \"$run/new\""
+		if ! cmp -s "$run/new" "$run/code.$version"; then
+			version=$((version + 1))
+			mv "$run/new" "$run/code.$version"
+		fi
+		echo "$version" >"$run/$row.$mode.version"
 		# What newer versions of QEMU call it comes second.
 		monitor "logfile $run/log" "singlestep on" \
 			"one-insn-per-tb on" "log exec,nochain"
@@ -97,19 +104,24 @@ wait "$guest" || status=$?
 guest=
 [ "$status" = 0 ] || exit "$status"
 
-cat "$run"/*.none "$run"/*.32 "$run"/*.extended 2>/dev/null |
-	sort -u >"$run/addresses"
-objdump -D -b binary -m i386:x86-64 --no-show-raw-insn \
-	--adjust-vma="0x$start" "$run/code" | awk '
-	NR == FNR { wanted[$1 ":"] = 1; next }
-	$1 in wanted' "$run/addresses" - >"$run/listing"
+i=0
+while [ "$i" -lt "$version" ]; do
+	i=$((i + 1))
+	for file in $(cd "$run" && grep -lx "$i" ./*.version); do
+		cat "$run/${file%.version}"
+	done | sort -u >"$run/addresses"
+	objdump -D -b binary -m i386:x86-64 --no-show-raw-insn \
+		--adjust-vma="0x$start" "$run/code.$i" | awk '
+		NR == FNR { wanted[$1 ":"] = 1; next }
+		$1 in wanted' "$run/addresses" - >"$run/listing.$i"
+done
 sort "$run/guest/symbols" >"$run/symbols"
 for row; do
 	for mode in none 32 extended; do
 		[ -f "$run/$row.$mode" ] || continue
 		path=$out/trace/$kernel.$row.$mode
 		awk -v what="$kernel	$row	$mode" \
-			-f "$top/lab/bench/trace.awk" "$run/listing" \
+			-f "$top/lab/bench/trace.awk" "$run/listing.$(cat "$run/$row.$mode.version")" \
 			"$run/symbols" "$run/$row.$mode" >"$run/path"
 		tail -n 1 "$run/path"
 		sed '$d' "$run/path" >"$path"

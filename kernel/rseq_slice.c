@@ -17,7 +17,7 @@
  *	  |
  *	user mode --system call---> take it back, schedule, do the call
  *		  --timer---------> interrupt, reschedule wanted (above)
- *		  --signal--------> take it back, build the frame, schedule
+ *		  --signal--------> take it back, schedule, build the frame
  *		  --page fault----> if it sleeps: granted = 0 when it returns
  *
  * So a thread gets one extension each time that it is scheduled, whatever it

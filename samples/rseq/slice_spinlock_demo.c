@@ -10,7 +10,7 @@
  *
  *	slice_spinlock_demo [-t THREADS] [-s SECONDS] [-o FILE]
  *
- * FILE gets the percentiles, to draw them: lab/slice/chart.sh.
+ * FILE gets the percentiles, to draw them.
  */
 #define _GNU_SOURCE
 #include <err.h>

@@ -9,7 +9,7 @@ set key top left
 set grid
 set xlabel "all but one in N"
 set ylabel "microseconds at most"
-set format x "10^{%L}"
+set format xy "10^{%L}"
 set title "the lock was held for"
 plot in using 1:2 with steps linewidth 2 linecolor rgb "#e6550d" \
 		title "without", \

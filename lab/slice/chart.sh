@@ -22,11 +22,13 @@ command="slice_spinlock_demo -o /tmp/slice.data $* && echo '$mark' &&
 	cat /tmp/slice.data"
 if [ -n "${NATIVE:-}" ]; then
 	"$top/lab/guest/programs.sh" samples
+	where=
 	step "run slice_spinlock_demo on this machine"
 	PATH=$build/samples:$PATH sh -c "$command" >"$out/output"
 else
 	"$top/lab/guest/kernel.sh" ours
 	"$top/lab/guest/programs.sh" samples
+	where=", under emulation"
 	step "run slice_spinlock_demo in the guest"
 	CMD=$command LOG=slice "$top/lab/guest/boot.sh" ours >"$out/output" || {
 		status=$?
@@ -36,7 +38,9 @@ else
 fi
 sed "/^$mark\$/,\$d" "$out/output"
 sed "1,/^$mark\$/d" "$out/output" >"$out/data"
-heading=$(head -n 1 "$out/output")
+heading=$(head -n 1 "$out/output")$where
 gnuplot -e "in='$out/data'; out='$out/chart.svg'; heading='$heading'" \
 	"$top/lab/slice/chart.gp"
 step "the chart is ${out#"$top/"}/chart.svg"
+[ -z "$where" ] ||
+	step "compare the two: the values themselves are those of the emulator"

@@ -113,6 +113,22 @@ static unsigned int possible_cpus(void)
 	return len > 0 ? len * 8 : 0;
 }
 
+/* How many the kernel counts with; 0 if there is nobody to say so. */
+static unsigned int counted_cpus(void)
+{
+	FILE *file = fopen("/sys/devices/system/cpu/possible", "re");
+	unsigned int last = 0;
+	bool found = false;
+
+	if (!file)
+		return 0;
+	/* Numbers and ranges of them, in order. */
+	while (fscanf(file, "%u%*[-,]", &last) == 1)
+		found = true;
+	fclose(file);
+	return found ? last + 1 : 0;
+}
+
 static void map_areas(struct areas *areas)
 {
 	unsigned int i;
@@ -282,6 +298,7 @@ TEST_F(call, area_in_user_space)
 	while (nr < self->areas.nr && set(BY_CPU, top - nr * page, page))
 		nr++;
 	ASSERT_EQ(0, clear());
+	EXPECT_LE(counted_cpus(), nr);
 	stride = top / nr / page * page;
 	EXPECT_EQ(0, set(BY_CPU, top - nr * page, page) ?: clear());
 	EXPECT_EQ(-EINVAL, set(BY_CPU, top - nr * page + 1, page));
@@ -341,6 +358,30 @@ TEST_F(call, busy_with_a_selector)
 	EXPECT_EQ(*(__u64 *)low, gs_index());
 	load_gs(0);
 	ASSERT_EQ(0, segment_prctl(ARCH_SET_GS, NULL));
+	EXPECT_EQ(0, set(BY_CPU, self->areas.base, self->areas.stride));
+}
+
+/* Its base may be 0, as if %gs were not in use. */
+TEST_F(call, busy_with_a_selector_of_base_0)
+{
+	unsigned short selector;
+
+	asm("mov %%ss, %0" : "=r" (selector));
+	load_gs(selector);
+	ASSERT_EQ(0, gs_base());
+	EXPECT_EQ(-EBUSY, set(BY_CPU, self->areas.base, self->areas.stride));
+	EXPECT_EQ(selector, gs_selector());
+	load_gs(0);
+	EXPECT_EQ(0, set(BY_CPU, self->areas.base, self->areas.stride));
+}
+
+TEST_F(call, busy_with_a_segment_of_base_0)
+{
+	ASSERT_EQ(0, set(BY_CPU, 0, 0));
+	ASSERT_EQ(0, gs_base());
+	EXPECT_EQ(-EBUSY, set(BY_CPU, self->areas.base, self->areas.stride));
+	EXPECT_EQ(-EBUSY, set(BY_CPU, 0, 0));
+	ASSERT_EQ(0, clear());
 	EXPECT_EQ(0, set(BY_CPU, self->areas.base, self->areas.stride));
 }
 

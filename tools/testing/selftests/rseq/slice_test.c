@@ -73,11 +73,9 @@ static inline __u64 cycles(void)
 	return __builtin_ia32_rdtsc();
 }
 
-/* Without the timer that takes the CPU back, nothing is offered. */
-static bool should_be_offered(void)
+static bool disabled_at_boot(void)
 {
 	char line[4096] = "";
-	struct timespec res;
 	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 
 	if (fd >= 0) {
@@ -85,9 +83,21 @@ static bool should_be_offered(void)
 			line[0] = 0;
 		close(fd);
 	}
-	return !strstr(line, "rseq_slice_ext=0") &&
-	       !clock_getres(CLOCK_MONOTONIC, &res) && !res.tv_sec &&
+	return strstr(line, "rseq_slice_ext=0");
+}
+
+/* Of the timer that takes the CPU back. */
+static bool timer_is_precise(void)
+{
+	struct timespec res;
+
+	return !clock_getres(CLOCK_MONOTONIC, &res) && !res.tv_sec &&
 	       res.tv_nsec < LENGTH_MIN;
+}
+
+static bool should_be_offered(void)
+{
+	return !disabled_at_boot() && timer_is_precise();
 }
 
 /* Why there is nothing to test, or NULL. */
@@ -346,6 +356,42 @@ TEST_F(call, fork_inherits_and_a_thread_does_not)
 	EXPECT_TRUE(good == self->area);
 }
 
+/*
+ * Who asks for it in vain finds the reason in the kernel's log; unless the
+ * beginning of the log is gone, where that may have been.
+ */
+TEST(log_says_what_is_missing)
+{
+	static const char why[] =
+		"rseq: no time slice extension: no high resolution timers";
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct rseq_area *area = map_pages(1, false);
+	bool found = false, all = false;
+	static char record[8192];
+	ssize_t len;
+
+	if (not_there())
+		SKIP(return, "%s", not_there());
+	if (timer_is_precise() || disabled_at_boot())
+		SKIP(return, "high resolution timers, or rseq_slice_ext=0");
+	if (fd < 0)
+		SKIP(return, "/dev/kmsg: %s; root is needed", strerror(errno));
+	ASSERT_EQ(0, register_flags(area, rseq_extended_size(),
+				    FLAG_DEFAULT_ON));
+	while ((len = read(fd, record, sizeof(record) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		if (len < 0)
+			continue;
+		record[len] = 0;
+		/* Priority, number. */
+		all |= strstr(record, ",0,") == strchr(record, ',');
+		found |= !!strstr(record, why);
+	}
+	if (!all && !found)
+		SKIP(return, "the beginning of the log is gone");
+	EXPECT_TRUE(found);
+}
+
 TEST(length_is_from_5_to_50_microseconds)
 {
 	static const char * const bad[] = {
@@ -355,6 +401,10 @@ TEST(length_is_from_5_to_50_microseconds)
 	long before = read_length();
 	unsigned int i;
 
+	if (not_there())
+		SKIP(return, "%s", not_there());
+	if (disabled_at_boot() && !access("/sys/kernel/debug", X_OK))
+		EXPECT_EQ(-ENOENT, before);
 	if (not_offered())
 		SKIP(return, "%s", not_offered());
 	if (before == -EACCES || access("/sys/kernel/debug", X_OK))
@@ -386,6 +436,7 @@ TEST(length_is_from_5_to_50_microseconds)
  */
 struct scene {
 	unsigned int __shared ordered; /* how often the rival set its timer */
+	unsigned int __shared woken; /* how often it was told to */
 	unsigned int __shared ran; /* how often it has run after that */
 	__u64 __shared ran_at;	/* and when, in cycles */
 	bool __shared rival_ready;
@@ -398,6 +449,8 @@ struct scene {
 	char *pages;		/* for faults */
 	unsigned int good, spoilt, early; /* tries */
 	sem_t go;		/* the rival shall set it */
+	bool at_a_time;		/* the time is known before the timer is set: */
+	struct timespec time;
 	long length_before;	/* to be restored, or negative */
 	struct rseq_cs cs;
 	bool __shared child_ready;
@@ -415,7 +468,12 @@ static void rival_live(struct scene *sc)
 	for (;;) {
 		while (sem_wait(&sc->go))
 			;
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &soon, NULL);
+		sc->woken++;
+		if (sc->at_a_time)
+			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
+					&sc->time, NULL);
+		else
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &soon, NULL);
 		sc->ran_at = cycles();
 		sc->ran++;
 	}
@@ -488,6 +546,18 @@ static enum seen judge_end(struct scene *sc)
 	return rival_ran(sc) ? GOOD : EARLY;
 }
 
+#define AT_A_TIME_NSEC 3000000
+
+static void set_time(struct timespec *time)
+{
+	clock_gettime(CLOCK_MONOTONIC, time);
+	time->tv_nsec += AT_A_TIME_NSEC;
+	if (time->tv_nsec >= 1000000000) {
+		time->tv_nsec -= 1000000000;
+		time->tv_sec++;
+	}
+}
+
 /* The rival's timer is set, and it will wake this CPU in a short time. */
 static void order_rival(struct scene *sc)
 {
@@ -495,6 +565,8 @@ static void order_rival(struct scene *sc)
 	wait_for(sc->ran == sc->ordered);
 	*(__u32 __shared *)sc->ctrl = 0;
 	sc->before = sc->ran;
+	if (sc->at_a_time)
+		set_time(&sc->time);
 	sc->ordered++;
 	sem_post(&sc->go);
 }
@@ -658,6 +730,26 @@ TEST_F(slice, nothing_is_granted_unasked)
 	EXPECT_EQ(GOOD, play(self->sc, do_not_ask, TIMES));
 }
 
+/* Nor is a grant remembered that was not told. */
+static enum seen yield_unasked(struct scene *sc)
+{
+	__u64 start;
+
+	do {
+		start = cycles();
+		while (cycles() - start < 10000)
+			;
+		if (slice_yield())
+			return WRONG;
+	} while (!rival_ran(sc));
+	return GOOD;
+}
+
+TEST_F(slice, unasked_there_is_nothing_to_yield)
+{
+	EXPECT_EQ(GOOD, play(self->sc, yield_unasked, 4 * TIMES));
+}
+
 /* What is left of a request when nothing happened. */
 static enum seen ask_for_nothing(struct scene *sc)
 {
@@ -755,6 +847,36 @@ TEST_F(slice, failed_exec_takes_the_cpu_back)
 }
 
 /*
+ * One that wants to reschedule when it returns. That is no interrupt, so it
+ * grants nothing, and finds the request as it was.
+ */
+static enum seen wake_in_call(struct scene *sc)
+{
+	unsigned int woken;
+	__u8 requested, granted;
+
+	/* It was told to set its timer, and is now told so again. */
+	if (!wait_for(rival_ran(sc)))
+		return WRONG;
+	woken = sc->woken;
+	sc->before = sc->ran;
+	sc->ordered++;
+	sc->ctrl->request = 1;
+	sem_post(&sc->go);
+	requested = sc->ctrl->request;
+	granted = sc->ctrl->granted;
+	sc->ctrl->request = 0;
+	if (granted)
+		slice_yield();
+	return requested && !granted && sc->woken != woken ? GOOD : SPOILT;
+}
+
+TEST_F(slice, system_call_that_reschedules_grants_nothing)
+{
+	EXPECT_EQ(GOOD, play(self->sc, wake_in_call, TIMES));
+}
+
+/*
  * A signal. That of an invalid instruction comes without a system call, right
  * at that instruction.
  */
@@ -790,6 +912,53 @@ TEST_F(slice, signal_takes_the_cpu_back)
 	EXPECT_EQ(GOOD, play(self->sc, take_signal, TIMES));
 	/* And it is not held against the thread. */
 	EXPECT_EQ(GOOD, play(self->sc, yield_in_time, TIMES));
+}
+
+/*
+ * A signal that comes with the reschedule: the timers of the thread and of its
+ * rival end at the same time, so one interrupt sees to both. There is more to do
+ * than to reschedule, so nothing is granted, and the handler finds the request.
+ */
+static timer_t own_timer;
+static unsigned int __shared handled;
+
+static void handle_timer(int sig)
+{
+	struct scene *sc = this_scene;
+
+	handler_saw = sc->ctrl->request && !sc->ctrl->granted &&
+		      rival_ran(sc) ? GOOD : SPOILT;
+	handled++;
+}
+
+static enum seen take_both(struct scene *sc)
+{
+	struct itimerspec end = { .it_value = sc->time };
+	unsigned int before = handled;
+	bool ran = false, early;
+
+	if (timer_settime(own_timer, TIMER_ABSTIME, &end, NULL))
+		return WRONG;
+	sc->ctrl->request = 1;
+	do {
+		/* It had run, and the signal had not come yet? */
+		early = ran;
+		ran = rival_ran(sc);
+	} while (handled == before);
+	return early ? SPOILT : handler_saw;
+}
+
+TEST_F(slice, signal_with_the_reschedule_comes_first)
+{
+	struct sigevent event = {
+		.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM,
+	};
+	struct sigaction act = { .sa_handler = handle_timer };
+
+	ASSERT_EQ(0, sigaction(SIGALRM, &act, NULL));
+	ASSERT_EQ(0, timer_create(CLOCK_MONOTONIC, &event, &own_timer));
+	self->sc->at_a_time = true;
+	EXPECT_EQ(GOOD, play(self->sc, take_both, TIMES));
 }
 
 /* In the child of a system call fork, that no library has prepared. */
@@ -927,7 +1096,8 @@ static enum seen ask_again(struct scene *sc)
 	do {
 		requested = sc->ctrl->request;
 	} while (requested && sc->ctrl->granted && !rival_ran(sc));
-	return requested && rival_ran(sc) ? GOOD : SPOILT;
+	/* Answered: there may have been another slice in between, but not often. */
+	return !requested ? EARLY : rival_ran(sc) ? GOOD : SPOILT;
 }
 
 TEST_F(slice, a_granted_thread_gets_no_second_grant)
@@ -1244,9 +1414,11 @@ TEST_F(without, a_request_is_ignored)
 /*
  * How long it lasts: from the last moment before the grant to the rival's first
  * one. Much comes on top of that in an emulator, so only the lower bounds are
- * certain, and a reschedule that nobody ordered can cut it short.
+ * certain, and a reschedule that nobody ordered can cut it short. But without
+ * its timer it would last for a long time.
  */
 #define LENGTH_TRIES 60
+#define LENGTH_LIMIT 10000000
 
 static int compare_cycles(const void *a, const void *b)
 {
@@ -1305,6 +1477,8 @@ TEST_F(slice, it_lasts_as_long_as_debugfs_says)
 	ASSERT_NE(0, shortest);
 	EXPECT_LE(LENGTH_MIN, shortest * nsec);
 	EXPECT_LE(LENGTH_MAX, longest * nsec);
+	EXPECT_GT(LENGTH_LIMIT, shortest * nsec);
+	EXPECT_GT(LENGTH_LIMIT, longest * nsec);
 }
 
 /*

@@ -50,11 +50,9 @@ results=$out/results
 mkdir -p "$results"
 rm -f "$results"/*
 
-# guest KERNEL FORM SECONDS: the results of the programs, or of those that came
-# first if the guest did not live to the end. How it ended is one of them.
-guest() {
-	step "$1: boot it and run the programs ($2)"
-	echo 0 >"$results/status"
+# run_guest KERNEL FORM SECONDS: run the programs; a line for each goes to standard
+# error as well, and how the guest ended to the file status.
+run_guest() {
 	{
 		CMD="'$here/guest.sh' '$2' '$out' $programs" \
 			LOG="conformance/$1" TIMEOUT="${TIMEOUT:-$3}" \
@@ -65,7 +63,21 @@ guest() {
 		case $line in
 		'= '*) step "$1: ${line#= }" ;;
 		esac
-	done >>"$results/${1%-criu}"
+	done
+}
+
+# guest KERNEL FORM SECONDS: the results of the programs, or of those that came
+# first if the guest did not live to the end. How it ended is one of them.
+guest() {
+	step "$1: boot it and run the programs ($2)"
+	# The emulator may fail (see boot.sh).
+	for try in 1 2 3; do
+		echo 0 >"$results/status"
+		run_guest "$@" >"$results/part"
+		[ "$(cat "$results/status")" = 123 ] || break
+		[ "$try" = 3 ] || step "$1: the emulator failed; run them again"
+	done
+	cat "$results/part" >>"$results/${1%-criu}"
 	{
 		sed 's/^/| /' "$results/$1.boot"
 		echo "= guest/$2 $(cat "$results/status") 0"

@@ -16,7 +16,8 @@
 #
 # Standard output is the command's output, and the exit status is its own;
 # 124 if the guest had to be stopped after TIMEOUT, 125 if it died or the
-# kernel complained on the console, whose lines are then shown.
+# kernel complained on the console, whose lines are then shown; 123 if that was
+# the fault of the emulator, so that it is worth another try.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
@@ -133,7 +134,7 @@ no_timer='APIC timer disabled due to verification failure'
 # A CPU that QEMU emulates may run into a breakpoint that another one has taken
 # away already: the kernel puts them up while it patches its own code, as it does
 # when it boots. QEMU was also seen to die of a SIGSEGV of its own. Then the guest
-# is booted once more; once a program runs, it is not.
+# is booted once more; once a program runs, that is left to the caller.
 #
 # While the machine is busy, the timers of the CPUs may not stand the comparison
 # with the clock that the kernel makes, and then there are no high resolution
@@ -170,8 +171,16 @@ complain() {
 
 # What a kernel says when something in it has gone wrong.
 trouble='WARNING:|BUG:|Oops|Call Trace|Kernel panic|rcu: INFO|rcu_.*stall|blocked for more than|soft lockup|possible circular locking|possible recursive locking|INFO: .*suspicious|KTAP.*not ok'
+if [ "$status" = 139 ]; then
+	complain "the emulator died of a SIGSEGV;"
+	exit 123
+fi
 if grep -nE "$trouble" "$log" >"$run/trouble"; then
 	n=$(head -n 1 "$run/trouble" | cut -d : -f 1)
+	if head -n 1 "$run/trouble" | grep -q "Oops: int3"; then
+		complain "the emulator lost track of a patched instruction;"
+		exit 123
+	fi
 	tail -n "+$n" "$log" | head -n 40 >&2
 	complain "the kernel complained on its console, from line $n on (shown above);"
 	exit 125

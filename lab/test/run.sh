@@ -64,13 +64,18 @@ tally() {
 	[ "$5" = 0 ] || sed 's/^/    /' "$3"
 }
 
-# program NAME COMMAND...: run a TAP program and count it.
+# program NAME COMMAND...: run a TAP program and count it; once more if it was the
+# emulator that failed (see boot.sh).
 program() {
 	program=$1
 	shift
 	chosen "$program" || return 0
-	status=0
-	"$@" >"$results/$program.log" 2>&1 || status=$?
+	for try in 1 2 3; do
+		status=0
+		"$@" >"$results/$program.log" 2>&1 || status=$?
+		[ "$status" = 123 ] || break
+		[ "$try" = 3 ] || step "$program: the emulator failed; run it again"
+	done
 	tally "$program" "$status" "$results/$program.log"
 }
 

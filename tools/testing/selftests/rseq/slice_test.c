@@ -1660,26 +1660,19 @@ static long cpu_time(pid_t pid)
 #define FAIR_MS 500
 #define FAIR_TRIES 5
 
-static bool __shared time_is_up;
-
-static void handle_time(int sig)
-{
-	time_is_up = true;
-}
-
 /*
- * Runs for a while. What the hostile thread got in that time the victim looks up
- * itself: while it does, it has the CPU, and the other one has not.
+ * Runs for a while, by a clock that does not depend on ticks. What the hostile
+ * thread got in that time the victim looks up itself: while it does, it has the
+ * CPU, and the other one has not.
  */
 static void be_victim(struct scene *sc, pid_t hostile)
 {
-	struct sigaction act = { .sa_handler = handle_time };
 	long before = cpu_time(hostile), own = cpu_time(getpid());
+	__u64 end = now_ms() + 2 * FAIR_MS;
 
-	limit_cpu_time(FAIR_MS);
-	if (before < 0 || own < 0 || sigaction(SIGPROF, &act, NULL))
+	if (before < 0 || own < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL))
 		_exit(KSFT_FAIL);
-	while (!time_is_up)
+	while (now_ms() < end)
 		;
 	sc->hostile_ms = cpu_time(hostile) - before;
 	sc->victim_ms = cpu_time(getpid()) - own;

@@ -9,7 +9,7 @@ TREE ?= ours
 # Given on the command line or in the environment, and read by the scripts.
 export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK MATRIX PROGRAMS
 export KEEP STEP PREFIX DESTDIR
-export SECONDS SEED MUTANTS DEEP
+export SECONDS SEED MUTANTS AT_ONCE DEEP
 export GUEST COMPILERS
 
 name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notdir $(CONFIG)))))
@@ -45,7 +45,7 @@ fuzz: ## run random cases against an oracle (SECONDS=60 SEED=n)
 	@lab/fuzz/run.sh
 
 .PHONY: mutants
-mutants: ## which one-line mistakes in the kernel part are caught (MUTANTS='name...')
+mutants: ## which one-line mistakes are caught (MUTANTS='name...' AT_ONCE=1)
 	@lab/mutants/run.sh
 
 .PHONY: test-debug

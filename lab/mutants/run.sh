@@ -5,26 +5,44 @@
 # caught or survived for each; fails if one survived.
 #
 #   MUTANTS='name...'	only these
+#   AT_ONCE=1		how many are built and tested side by side
 #
-# The kernels are built apart, in build/mutants.
+# The kernels are built apart, in build/mutants, and build/mutants.2 and so on
+# for those beside it.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 
 list=$top/lab/mutants/list
-work=$build/mutants
-names=$(sed -n 's/^\([a-z_]*\) .*/\1/p' "$list")
+at_once=${AT_ONCE:-1}
+names=$(sed -n 's/^\([a-z0-9_]*\) .*/\1/p' "$list")
 for name in ${MUTANTS:-}; do
 	grep -q "^$name " "$list" ||
 		die "MUTANTS=$name: no such mutant; there are $(echo "$names" | tr "\n" " ")"
 done
+case $at_once in
+[1-9] | [1-9][0-9]) ;;
+*) die "AT_ONCE=$at_once: not a number from 1 to 99" ;;
+esac
 
 "$top/lab/deps.sh"
 "$top/lab/guest/kernel.sh" ours
 "$top/lab/guest/programs.sh" selftests fuzz
-mkdir -p "$work"
-lock "$work.lock"
+mkdir -p "$build/mutants"
+lock "$build/mutants.lock"
 export CCACHE_DIR="${CCACHE_DIR:-$build/ccache}"
+
+# place N: work in the directory of the Nth that goes on at once. The trees are
+# shared with the ones of the build, file by file.
+place() {
+	work=$build/mutants
+	[ "$1" = 1 ] || work=$work.$1
+	mkdir -p "$work"
+	[ ! -d "$work/tree" ] || return 0
+	rm -rf "$work/tree.new"
+	cp -al "$build/tree" "$work/tree.new"
+	mv "$work/tree.new" "$work/tree"
+}
 
 # overlay: a fresh copy of what lands in the kernel.
 overlay() {
@@ -35,9 +53,17 @@ overlay() {
 		tar -C "$work/overlay" -xf -
 }
 
-# The quick tests first; what a test says when it fails is its name.
-tests='register_test ids_test abort_test fatal_test lifetime_test membarrier_test
+# The quick tests first; what a test says when it fails is its name. Those of
+# two features come last, but for a mistake in these.
+quick='register_test ids_test abort_test fatal_test lifetime_test membarrier_test
 	ptrace_test modes_test memory_test commit_test'
+tests_of() {
+	case $1 in
+	*slice*) echo "slice_test $quick segment_test" ;;
+	*segment*) echo "segment_test $quick slice_test" ;;
+	*) echo "$quick segment_test slice_test" ;;
+	esac
+}
 # shellcheck disable=SC2016
 command='cd "$dir" || exit
 for test in $tests; do
@@ -48,10 +74,8 @@ done
 "$fuzz" -t 20 >/run/said 2>&1 && exit
 echo "caught by the fuzzer"
 exit 1'
-command="dir='$build/selftests/rseq' fuzz='$build/fuzz/fuzz' tests='$tests'
-$command"
 
-# try NAME: build the overlay and look at it; what noticed goes to stdout.
+# try NAME FILE: build the overlay and look at it; what noticed goes to stdout.
 try() {
 	# Not to be built is a way to be caught, and to be hung another.
 	BUILD=$work OVERLAY=$work/overlay "$top/lab/guest/kernel.sh" ours \
@@ -60,7 +84,10 @@ try() {
 		return
 	}
 	status=0
-	said=$(BUILD=$work CMD=$command LOG="mutant-$1" TIMEOUT=900 \
+	said=$(BUILD=$work LOG="mutant-$1" TIMEOUT=900 \
+		CMD="dir='$build/selftests/rseq' fuzz='$build/fuzz/fuzz'
+			tests='$(tests_of "$2")'
+			$command" \
 		APPEND=kunit.enable=1 "$top/lab/guest/boot.sh" ours \
 		2>>"$work/$1.log") || status=$?
 	if grep -q '^ *not ok ' "$work/log/mutant-$1.log"; then
@@ -76,34 +103,64 @@ try() {
 	fi
 }
 
-# The trees are shared with the ones of the build, file by file.
-if [ ! -d "$work/tree" ]; then
-	mkdir -p "$work/tree"
-	cp -al "$build/tree/." "$work/tree/"
-fi
+# some N: each AT_ONCEth mutant from the Nth on, with the verdicts in a file.
+some() {
+	place "$1"
+	: >"$work/verdicts"
+	n=0
+	for name in ${MUTANTS:-$names}; do
+		n=$((n % at_once + 1))
+		[ "$n" = "$1" ] || continue
+		line=$(grep "^$name " "$list")
+		rest=${line#* }
+		file=${rest%% *}
+		script=${rest#* }
+		overlay
+		sed "$script" "$top/$file" >"$work/overlay/$file"
+		changed=$(diff "$top/$file" "$work/overlay/$file" |
+			grep -c '^>' || :)
+		[ "$changed" = 1 ] ||
+			die "$name: changes $changed lines of $file, not 1; correct it in ${list#"$top"/}"
+		verdict=$(try "$name" "$file")
+		step "$name: $verdict"
+		echo "$verdict" >>"$work/verdicts"
+	done
+}
+
+place 1
 overlay
 step "the tests without any mistake"
-verdict=$(try none)
+verdict=$(try none "")
 [ "$verdict" = survived ] ||
 	die "without a mistake: $verdict; the tests have to pass first ($work/none.log)"
 
+jobs=
+i=0
+while [ "$i" -lt "$at_once" ]; do
+	i=$((i + 1))
+	(
+		trap 'kill 0' TERM INT
+		some "$i"
+	) &
+	jobs="$jobs $!"
+done
+status=0
+for job in $jobs; do
+	wait "$job" || status=1
+done
+[ "$status" = 0 ] || exit 1
+
 caught=0 survived=0
-for name in ${MUTANTS:-$names}; do
-	line=$(grep "^$name " "$list")
-	rest=${line#* }
-	file=${rest%% *}
-	script=${rest#* }
-	overlay
-	sed "$script" "$top/$file" >"$work/overlay/$file"
-	changed=$(diff "$top/$file" "$work/overlay/$file" | grep -c '^>' || :)
-	[ "$changed" = 1 ] ||
-		die "$name: changes $changed lines of $file, not 1; correct it in ${list#"$top"/}"
-	verdict=$(try "$name")
-	step "$name: $verdict"
-	case $verdict in
-	survived) survived=$((survived + 1)) ;;
-	*) caught=$((caught + 1)) ;;
-	esac
+i=0
+while [ "$i" -lt "$at_once" ]; do
+	i=$((i + 1))
+	place "$i"
+	while read -r verdict; do
+		case $verdict in
+		survived) survived=$((survived + 1)) ;;
+		*) caught=$((caught + 1)) ;;
+		esac
+	done <"$work/verdicts"
 done
 echo "$caught caught, $survived survived"
 [ "$survived" = 0 ]

@@ -10,7 +10,7 @@ for program in ops_fallback_test ops_fallback_test_32 inject_test_cxx \
 	ops_test_cxx inject_test_clang ops_test_clang; do
 	count=$((count + 1))
 	if [ ! -x "$program" ]; then
-		echo "ok $count $program # SKIP not built: no such compiler when the tests were built"
+		echo "ok $count $program # SKIP no such compiler when the tests were built"
 	elif output=$("./$program" quick 2>&1); then
 		echo "ok $count $program"
 	else

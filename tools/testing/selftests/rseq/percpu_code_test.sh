@@ -58,11 +58,13 @@ judge() {
 		if (/^j/) jumps++
 		if (/^call.*<percpu_list_/) calls++
 		if (!/%gs:/) next
-		if (/^(inc|add|or|and|sub|dec|xadd|cmpxchg|cmpxchg16b)[bwlq]? .*%gs:[^,]*(\([^)]*\))?$/)
+		writes = /%gs:[^,]*(\([^)]*\))?$/
+		if (writes &&
+		    /^(inc|add|or|and|sub|dec|xadd|cmpxchg|cmpxchg16b)[bwlq]? /)
 			rmw++
 		else {
 			other++
-			if (/%gs:[^,]*(\([^)]*\))?$/) stores++
+			if (writes) stores++
 		}
 	}
 	END {
@@ -116,6 +118,6 @@ check() {
 }
 check accepted "incq   %gs:0x0(%rip)" "one instruction"
 check refused "lock incq %gs:0x0(%rip)" "a lock prefix"
-check refused "$(printf "mov    %%gs:0x0(%%rip),%%rax\n   4:\tinc    %%rax\n   6:\tmov    %%rax,%%gs:0x0(%%rip)")" \
-	"load, add, store"
+check refused "$(printf '%s\n   4:\t%s\n   6:\t%s' "mov    %gs:0x0(%rip),%rax" \
+	"inc    %rax" "mov    %rax,%gs:0x0(%rip)")" "load, add, store"
 exit $failed

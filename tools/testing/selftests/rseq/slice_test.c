@@ -1658,41 +1658,43 @@ static long cpu_time(pid_t pid)
 }
 
 #define FAIR_MS 500
-#define FAIR_TRIES 5
 
 /*
- * Runs for a while, by a clock that does not depend on ticks. What the hostile
- * thread got in that time the victim looks up itself: while it does, it has the
- * CPU, and the other one has not.
+ * Runs until it had enough, and no less than the hostile thread. That may be less
+ * for some time: an emulator that is short of CPU loses ticks, and who has the
+ * CPU then keeps it. But in the long run the scheduler makes up for that. What
+ * both got the victim looks up itself: meanwhile the other one gets nothing.
  */
 static void be_victim(struct scene *sc, pid_t hostile)
 {
 	long before = cpu_time(hostile), own = cpu_time(getpid());
-	__u64 end = now_ms() + 2 * FAIR_MS;
+	__u64 end = now_ms() + 4 * WAIT_MS, next;
 
 	if (before < 0 || own < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL))
 		_exit(KSFT_FAIL);
-	while (now_ms() < end)
-		;
-	sc->hostile_ms = cpu_time(hostile) - before;
-	sc->victim_ms = cpu_time(getpid()) - own;
-	_exit(KSFT_PASS);
+	do {
+		next = now_ms() + 10;
+		while (now_ms() < next)
+			;
+		sc->hostile_ms = cpu_time(hostile) - before;
+		sc->victim_ms = cpu_time(getpid()) - own;
+		if (sc->victim_ms >= FAIR_MS &&
+		    sc->victim_ms * 6 / 5 >= sc->hostile_ms)
+			_exit(KSFT_PASS);
+	} while (next < end);
+	_exit(KSFT_FAIL);
 }
 
 TEST_F(hostile, victim_gets_its_half)
 {
-	int home = current_cpu(), tries = 0, status;
 	struct scene *sc = self->sc;
 	pid_t hostile, victim;
+	int status;
 
-	/* A machine that stops for a moment lets one of the two pay for that. */
-again:
-	sc->child_ready = false;
-	ASSERT_EQ(0, move_to_cpu(0, home));
 	hostile = fork();
 	ASSERT_LE(0, hostile);
 	if (!hostile) {
-		limit_cpu_time(10 * FAIR_MS);
+		limit_cpu_time(4 * WAIT_MS);
 		hostile_prepare(sc, variant->how);
 		sc->child_ready = true;
 		for (;;)
@@ -1706,16 +1708,11 @@ again:
 	/* Do not be a third one there. */
 	ASSERT_EQ(0, move_to_cpu(0, allowed_cpu(0)));
 	ASSERT_EQ(victim, waitpid(victim, &status, 0));
+	TH_LOG("victim %ld ms, hostile %ld ms", sc->victim_ms, sc->hostile_ms);
 	EXPECT_EQ(0, status);
 	ASSERT_EQ(0, kill(hostile, SIGKILL));
 	ASSERT_EQ(hostile, waitpid(hostile, &status, 0));
 	EXPECT_EQ(SIGKILL, status);
-
-	TH_LOG("victim %ld ms, hostile %ld ms", sc->victim_ms, sc->hostile_ms);
-	EXPECT_LT(0, sc->victim_ms);
-	if (sc->victim_ms * 6 / 5 < sc->hostile_ms && ++tries < FAIR_TRIES)
-		goto again;
-	EXPECT_GE(sc->victim_ms * 6 / 5, sc->hostile_ms);
 }
 
 /* The rival has the right of way, and is not kept out by the hostile thread. */

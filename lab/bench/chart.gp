@@ -19,9 +19,9 @@ rows = 8
 set xrange [-0.6:rows - 0.4]
 # Six bars, with a gap of one.
 x(bar) = column(0) + (bar - 2.5) / 7
-label(n) = sprintf("%.3g", n)
+label(n) = sprintf("%.4g", n)
 array colour[6] = ["#fdd0a2", "#e6550d", "#a63603", "#c6dbef", "#3182bd", "#08519c"]
-array name[6] = ["stock, not registered", "stock, 32 bytes", "stock, extended", \
+array name[6] = ["6.12, not registered", "6.12, 32 bytes", "6.12, extended", \
 	"ours, not registered", "ours, 32 bytes", "ours, extended"]
 plot for [i = 1:6] in every ::0::rows - 1 using i + 1:xtic(1) \
 		title name[i] linecolor rgb colour[i], \

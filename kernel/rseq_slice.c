@@ -67,11 +67,16 @@ static u32 rseq_slice_ns __read_mostly = RSEQ_SLICE_NS_MIN;
  */
 static bool rseq_slice_offered(void)
 {
-	if (!rseq_slice_wanted)
-		return false;
-	if (hrtimer_resolution < RSEQ_SLICE_NS_MIN)
+	return rseq_slice_wanted && hrtimer_resolution < RSEQ_SLICE_NS_MIN;
+}
+
+/* The same for a thread that asks, which is told why not in the log. */
+static bool rseq_slice_asked(void)
+{
+	if (rseq_slice_offered())
 		return true;
-	pr_info_once("rseq: no time slice extension: no high resolution timers\n");
+	if (rseq_slice_wanted)
+		pr_info_once("rseq: no time slice extension: no high resolution timers\n");
 	return false;
 }
 
@@ -105,8 +110,8 @@ static enum hrtimer_restart rseq_slice_expired(struct hrtimer *timer)
  */
 u8 rseq_slice_default(u32 len, int flags)
 {
-	if (len == RSEQ_ORIGINAL_LEN || !rseq_slice_offered() ||
-	    !(flags & RSEQ_FLAG_SLICE_EXT_DEFAULT_ON))
+	if (len == RSEQ_ORIGINAL_LEN ||
+	    !(flags & RSEQ_FLAG_SLICE_EXT_DEFAULT_ON) || !rseq_slice_asked())
 		return 0;
 	rseq_slice_use();
 	return RSEQ_SLICE_ENABLED;
@@ -146,40 +151,42 @@ fault:
 /**
  * __rseq_slice_grant - put off the preemption of current, if it asked for that
  * @regs:	its user registers
- * @ti_work:	thread flags
  *
  * See rseq_slice_grant().
  *
  * Return: true if there is nothing left to reschedule.
  */
-bool __rseq_slice_grant(struct pt_regs *regs, unsigned long ti_work)
+bool __rseq_slice_grant(struct pt_regs *regs)
 {
 	struct task_struct *t = current;
 	struct rseq_slice_timer *st;
+	unsigned long flags;
 
 	if (rseq_slice_granted(t)) {
 		rseq_slice_revoke(t);
 		return true;
 	}
-	if (!(t->rseq.slice & RSEQ_SLICE_ENABLED))
-		return false;
-	/*
-	 * Not after a system call, not if there is more to do, and not for a
-	 * thread that just got its CPU and has not been in user mode since.
-	 */
-	if (syscall_get_nr(t, regs) != -1 || ti_work & _TIF_RSEQ ||
-	    ti_work & EXIT_TO_USER_MODE_WORK & ~_TIF_NEED_RESCHED)
+	/* Not after a system call. */
+	if (!(t->rseq.slice & RSEQ_SLICE_ENABLED) ||
+	    syscall_get_nr(t, regs) != -1)
 		return false;
 
 	guard(irq)();
+	flags = read_thread_flags();
 	/* It may have been preempted on the way here: that was it. */
-	if (!test_tsk_need_resched(t))
+	if (!(flags & _TIF_NEED_RESCHED))
 		return true;
+	/*
+	 * Not if there is more to do, and not for a thread that just got its
+	 * CPU and has not been in user mode since.
+	 */
+	if (flags & (_TIF_RSEQ | (EXIT_TO_USER_MODE_WORK & ~_TIF_NEED_RESCHED)))
+		return false;
 	if (!rseq_slice_answer(&t->rseq.area->slice_ctrl))
 		return false;
 
 	rseq_count(RSEQ_EVENT_SLICE_GRANTED);
-	t->rseq.slice |= RSEQ_SLICE_GRANTED;
+	t->rseq.slice = RSEQ_SLICE_ENABLED | RSEQ_SLICE_GRANTED;
 	/* If it loses its CPU all the same, that is noticed on its return. */
 	t->rseq.mm_cid |= RSEQ_IDS_STALE;
 	set_task_syscall_work(t, RSEQ_SLICE);
@@ -211,9 +218,13 @@ void rseq_slice_revoke(struct task_struct *t)
 		if (st->t == t)
 			hrtimer_try_to_cancel(&st->timer);
 	}
+	/*
+	 * First of all: nothing else remembers that it was to be rescheduled,
+	 * and the store may take its time to fault the page in.
+	 */
+	schedule();
 	if (put_user(0, &t->rseq.area->slice_ctrl.granted))
 		rseq_kill(RSEQ_FAULT_AREA, task_pt_regs(t), 0);
-	schedule();
 }
 
 /**
@@ -225,36 +236,42 @@ void rseq_slice_revoke(struct task_struct *t)
  */
 void rseq_slice_syscall_enter(long syscall)
 {
+	struct task_struct *t = current;
+	bool yield;
+
+	if (!rseq_slice_granted(t)) {
+		clear_task_syscall_work(t, RSEQ_SLICE);
+		return;
+	}
+
 #ifdef __X32_SYSCALL_BIT
 	syscall &= ~__X32_SYSCALL_BIT;
 #endif
-	/* That one says whether it came in time. */
-	if (syscall == __NR_rseq_slice_yield)
-		return;
-	if (rseq_slice_granted(current))
-		rseq_slice_revoke(current);
-	else
-		clear_task_syscall_work(current, RSEQ_SLICE);
+	/* Switched out since it was granted? Then there is a note of that. */
+	yield = syscall == __NR_rseq_slice_yield &&
+		!(read_thread_flags() & _TIF_RSEQ_IDS);
+	rseq_slice_revoke(t);
+	if (yield) {
+		rseq_count(RSEQ_EVENT_SLICE_YIELDED);
+		t->rseq.slice |= RSEQ_SLICE_YIELDED;
+	}
 }
 
 /**
  * sys_rseq_slice_yield - give back a CPU that was granted for longer
+ *
+ * That has been done by rseq_slice_syscall_enter(), as for any other system
+ * call, so that a filter of system calls does not keep it from being done.
  *
  * Return: 1 if the calling thread still had the grant, and was rescheduled; 0
  * if it had none, or lost it before.
  */
 SYSCALL_DEFINE0(rseq_slice_yield)
 {
-	bool lost;
+	bool yielded = current->rseq.slice & RSEQ_SLICE_YIELDED;
 
-	if (!rseq_slice_granted(current))
-		return 0;
-	/* Switched out since it was granted? Then there is a note of that. */
-	lost = read_thread_flags() & _TIF_RSEQ_IDS;
-	if (!lost)
-		rseq_count(RSEQ_EVENT_SLICE_YIELDED);
-	rseq_slice_revoke(current);
-	return !lost;
+	current->rseq.slice &= ~RSEQ_SLICE_YIELDED;
+	return yielded;
 }
 
 static int rseq_slice_set(unsigned long value)
@@ -264,7 +281,7 @@ static int rseq_slice_set(unsigned long value)
 
 	if (value & ~PR_RSEQ_SLICE_EXT_ENABLE)
 		return -EINVAL;
-	if (!rseq_slice_offered())
+	if (!rseq_slice_asked())
 		return -ENOTSUPP;
 	if (!t->rseq.area)
 		return -ENXIO;
@@ -276,7 +293,7 @@ static int rseq_slice_set(unsigned long value)
 		return -EFAULT;
 	if (slice)
 		rseq_slice_use();
-	t->rseq.slice = (t->rseq.slice & ~RSEQ_SLICE_ENABLED) | slice;
+	t->rseq.slice = slice;
 	return 0;
 }
 

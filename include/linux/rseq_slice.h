@@ -25,13 +25,14 @@ struct pt_regs;
 /* In rseq_state::slice */
 #define RSEQ_SLICE_ENABLED	1	/* the thread may ask */
 #define RSEQ_SLICE_GRANTED	2	/* it runs on borrowed time */
+#define RSEQ_SLICE_YIELDED	4	/* rseq_slice_yield() came in time */
 
 /* Enabled when the first thread enables the extension. */
 DECLARE_STATIC_KEY_FALSE(rseq_slice_used);
 
 u8 rseq_slice_default(u32 len, int flags);
 u32 rseq_slice_flags(u8 slice);
-bool __rseq_slice_grant(struct pt_regs *regs, unsigned long ti_work);
+bool __rseq_slice_grant(struct pt_regs *regs);
 void rseq_slice_revoke(struct task_struct *t);
 void rseq_slice_syscall_enter(long syscall);
 int rseq_slice_prctl(unsigned long operation, unsigned long value);
@@ -51,17 +52,15 @@ static __always_inline bool rseq_slice_granted(struct task_struct *t)
 /**
  * rseq_slice_grant - put off the preemption of current, if it asked for that
  * @regs:	its user registers
- * @ti_work:	thread flags, with %_TIF_NEED_RESCHED set
  *
- * Context: on return to user mode, interrupts enabled. May fault and sleep.
+ * Context: on return to user mode, interrupts enabled, with %_TIF_NEED_RESCHED
+ * set before that. May fault and sleep.
  * Return: true if there is nothing left to reschedule.
  */
-static __always_inline bool rseq_slice_grant(struct pt_regs *regs,
-					     unsigned long ti_work)
+static __always_inline bool rseq_slice_grant(struct pt_regs *regs)
 {
 	return static_branch_unlikely(&rseq_slice_used) &&
-	       unlikely(current->rseq.slice) &&
-	       __rseq_slice_grant(regs, ti_work);
+	       unlikely(current->rseq.slice) && __rseq_slice_grant(regs);
 }
 
 /**
@@ -76,8 +75,7 @@ static __always_inline void rseq_slice_signal(struct task_struct *t)
 		rseq_slice_revoke(t);
 }
 #else
-static inline bool rseq_slice_grant(struct pt_regs *regs,
-				    unsigned long ti_work)
+static inline bool rseq_slice_grant(struct pt_regs *regs)
 {
 	return false;
 }

@@ -828,6 +828,30 @@ TEST_F(slice, no_system_call_takes_the_cpu_back)
 	EXPECT_EQ(GOOD, play(self->sc, call_nothing, TIMES));
 }
 
+/*
+ * Nor is it kept by a number that looks like the one to yield: with the bit of
+ * x32, as a 32-bit system call, it is none.
+ */
+#ifdef __x86_64__
+static enum seen call_lookalike(struct scene *sc)
+{
+	long nr = 0x40000000 | __NR_rseq_slice_yield, ret;
+	enum seen seen = ask(sc);
+
+	if (seen != GOOD)
+		return seen;
+	__asm__ volatile("int $0x80" : "=a" (ret) : "a" (nr)
+			 : "memory", "r8", "r9", "r10", "r11");
+	seen = judge_end(sc);
+	return ret >= 0 ? WRONG : seen;
+}
+
+TEST_F(slice, what_looks_like_yield_takes_the_cpu_back)
+{
+	EXPECT_EQ(GOOD, play(self->sc, call_lookalike, TIMES));
+}
+#endif
+
 static enum seen fail_to_exec(struct scene *sc)
 {
 	enum seen seen = ask(sc);
@@ -1237,6 +1261,62 @@ TEST_F(slice, sleep_in_a_page_fault_ends_it)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, bring_pages, self->sc));
 	EXPECT_EQ(GOOD, play(self->sc, wait_for_page, TIMES));
 	EXPECT_EQ(GOOD, play(self->sc, yield_in_time, TIMES));
+}
+
+/*
+ * The area itself is not there when the CPU is taken back. Its page is one of a
+ * file, so that nothing is lost with it but the entry in the page table, and
+ * another thread drops that on order.
+ */
+static unsigned int __shared drops_ordered, drops_done;
+
+static void *drop_area(void *arg)
+{
+	struct scene *sc = arg;
+
+	move_to_cpu(0, allowed_cpu(0));
+	for (;;) {
+		unsigned int ordered = drops_ordered;
+
+		if (ordered == drops_done)
+			continue;
+		if (madvise(sc->pages, page_size(), MADV_DONTNEED))
+			_exit(KSFT_FAIL);
+		drops_done = ordered;
+	}
+	return NULL;
+}
+
+static enum seen lose_area(struct scene *sc)
+{
+	enum seen seen = ask(sc);
+	long ret;
+
+	if (seen != GOOD)
+		return seen;
+	drops_ordered++;
+	while (drops_done != drops_ordered)
+		;
+	ret = syscall(SYS_getpid);
+	seen = judge_end(sc);
+	return ret != getpid() || slice_yield() ? WRONG : seen;
+}
+
+TEST_F(slice, area_is_away_when_the_cpu_is_taken_back)
+{
+	struct scene *sc = self->sc;
+	pthread_t thread;
+
+	if (allowed_cpus() < 2)
+		SKIP(return, "two CPUs are needed");
+	ASSERT_EQ(0, rseq_unregister(sc->area, rseq_extended_size()));
+	sc->pages = map_pages(1, true);
+	sc->area = (void *)sc->pages;
+	sc->ctrl = slice_ctrl(sc->area);
+	ASSERT_EQ(0, register_flags(sc->area, rseq_extended_size(),
+				    FLAG_DEFAULT_ON));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, drop_area, sc));
+	EXPECT_EQ(GOOD, play(sc, lose_area, TIMES));
 }
 
 /*

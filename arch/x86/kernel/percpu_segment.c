@@ -140,6 +140,8 @@ static int percpu_segment_set(struct percpu_segment __user *arg)
 	current->rseq.segment = segment.flags & PERCPU_SEGMENT_MM_CID ?
 		RSEQ_SEGMENT_MM_CID : RSEQ_SEGMENT_CPU_ID;
 	current->rseq.tracked = true;
+	/* See percpu_segment_switch_to(). */
+	current->rseq.mm_cid |= RSEQ_IDS_STALE;
 	percpu_segment_load(percpu_segment_base(current));
 	return 0;
 }

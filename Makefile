@@ -10,7 +10,7 @@ TREE ?= ours
 export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK MATRIX PROGRAMS
 export KEEP STEP PREFIX DESTDIR
 export SECONDS SEED MUTANTS AT_ONCE DEEP
-export GUEST COMPILERS
+export GUEST NATIVE COMPILERS
 
 name = $(TREE)$(if $(CONFIG),-$(patsubst %.config,%,$(patsubst config.%,%,$(notdir $(CONFIG)))))
 
@@ -89,6 +89,10 @@ install-man: ## install the man pages (PREFIX=/usr/local DESTDIR=)
 .PHONY: bench-user
 bench-user: ## what rseq is worth to programs, natively (GUEST=1: in the guest)
 	@lab/bench-user/bench.sh
+
+.PHONY: slice-chart
+slice-chart: ## a spinlock with and without time slice extension (NATIVE=1: here)
+	@lab/slice/chart.sh
 
 .PHONY: install-headers
 install-headers: ## rseq.h for other programs (PREFIX=/usr/local DESTDIR=)

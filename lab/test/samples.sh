@@ -7,7 +7,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 . "$top/lab/test/tap.sh"
 
-plan 3
+plan 4
 "$top/lab/guest/programs.sh" samples
 
 # samples KERNEL COMMAND...: run them, one after the other.
@@ -20,6 +20,7 @@ samples() {
 
 passes "with rseq()" samples ours current_cpu 'percpu_counter -s 1' \
 	'percpu_ring -s 1' 'percpu_rcu -s 1' 'percpu_freelist -s 1'
+passes "with the time slice extension" samples ours 'slice_spinlock_demo -s 0.3'
 passes "CPUs that go offline are drained" samples ours \
 	'percpu_freelist -s 2 -o'
 passes "without rseq()" samples bare 'percpu_counter -s 1' \

@@ -70,7 +70,7 @@ static inline void do_not_ask(bool extend)
 	slice->request = 0;
 	if (slice->granted) {
 		grants++;
-		yields += syscall(NR_RSEQ_SLICE_YIELD);
+		yields += syscall(NR_RSEQ_SLICE_YIELD) == 1;
 	}
 }
 
@@ -340,7 +340,8 @@ int main(int argc, char **argv)
 	int threads, opt, i;
 	cpu_set_t cpus;
 
-	sched_getaffinity(0, sizeof(cpus), &cpus);
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		err(1, "sched_getaffinity");
 	threads = 4 * CPU_COUNT(&cpus);
 	while ((opt = getopt(argc, argv, "t:s:o:")) != -1) {
 		if (opt == 't')

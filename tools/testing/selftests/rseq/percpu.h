@@ -66,6 +66,8 @@
 #include <linux/types.h>
 
 #define PERCPU_ATTRIBUTE(...)	__attribute__((__VA_ARGS__))
+/* Of a function that not every program needs, nor often. */
+#define PERCPU_SLOW		PERCPU_ATTRIBUTE(noinline, unused)
 
 #if !defined(__x86_64__) || defined(__ILP32__)
 #error "percpu.h: for x86-64 only"
@@ -423,7 +425,7 @@ do {									\
 /**
  * percpu_count - how many indices there are
  *
- * One more than the highest CPU number that the machine can have.
+ * Return: one more than the highest CPU number that the machine can have.
  */
 static inline unsigned int percpu_count(void)
 {
@@ -510,14 +512,14 @@ static inline PERCPU void *percpu_alloc(size_t size, size_t align)
 
 /* ---- Setting it up; kept out of line, as it runs once ---- */
 
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 int percpu_arch(int option, void *arg)
 {
 	return syscall(SYS_arch_prctl, option, arg) ? -errno : 0;
 }
 
 /* The number of CPUs that the kernel counts with, or more; 0 if unknown. */
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 unsigned int percpu_possible(void)
 {
 	unsigned long mask[1024];	/* 65536 CPUs */
@@ -545,7 +547,7 @@ unsigned int percpu_possible(void)
 }
 
 /* Reserve addresses that nobody uses, or nothing. */
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 int percpu_reserve(uintptr_t at, size_t size, int prot)
 {
 	void *want = (void *)at;
@@ -567,7 +569,7 @@ int percpu_reserve(uintptr_t at, size_t size, int prot)
  * percpu_alloc() is mapped with the same base and stride: in one block if the
  * template is at a low address, else in two.
  */
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 int percpu_place(struct percpu_root *root)
 {
 	size_t length = root->end - root->start, size;
@@ -592,7 +594,7 @@ int percpu_place(struct percpu_root *root)
 	return -ENOMEM;
 }
 
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 int percpu_access(uintptr_t start, uintptr_t end)
 {
 	return mprotect((void *)start, end - start, PROT_READ | PROT_WRITE) ?
@@ -600,7 +602,7 @@ int percpu_access(uintptr_t start, uintptr_t end)
 }
 
 /* Undo percpu_place() and all that follows it. */
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 void percpu_unmap(struct percpu_root *root)
 {
 	size_t size = root->nr * root->stride;
@@ -616,7 +618,7 @@ void percpu_unmap(struct percpu_root *root)
 }
 
 /* Make the copies, and take the template out of reach. */
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 int percpu_populate(struct percpu_root *root)
 {
 	size_t length = root->end - root->start;
@@ -644,7 +646,7 @@ int percpu_populate(struct percpu_root *root)
 }
 
 /* Is there a page that can be read? */
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 bool percpu_readable(const void *page)
 {
 	/* There is no such way to change a signal mask, but it is read first. */
@@ -653,7 +655,7 @@ bool percpu_readable(const void *page)
 }
 
 /* Another object of this process was here first, or this one was. */
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 int percpu_join(__u64 flags)
 {
 	if (!percpu_readable(PERCPU_ROOT) ||
@@ -677,7 +679,7 @@ int percpu_join(__u64 flags)
  * Return: 1 if this has done it, 0 if it was done already; an error as of
  * percpu_setup().
  */
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 int percpu_map(__u64 flags)
 {
 	struct percpu_root root = {
@@ -725,7 +727,7 @@ int percpu_map(__u64 flags)
  *
  * Return: 1 if it has one, with @segment filled in; 0 if it has none.
  */
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 int percpu_check(struct percpu_arch_segment *segment)
 {
 	__u64 base = 0;
@@ -767,7 +769,7 @@ int percpu_check(struct percpu_arch_segment *segment)
  *  -EPERM:   the process may not map PERCPU_ROOT: see vm.mmap_min_addr;
  *  -ENOMEM:  no memory, or no room in the address space.
  */
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 int percpu_setup(__u64 flags)
 {
 	struct percpu_arch_segment segment = { 0, 0, 0, 0 };
@@ -801,8 +803,10 @@ int percpu_setup(__u64 flags)
 /**
  * percpu_strerror - what an error of percpu_setup() means, and what to do
  * @error:	the error, negative
+ *
+ * Return: a string, not to be freed.
  */
-static PERCPU_ATTRIBUTE(noinline, unused)
+static PERCPU_SLOW
 const char *percpu_strerror(int error)
 {
 	switch (-error) {

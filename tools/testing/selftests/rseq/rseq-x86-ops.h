@@ -29,7 +29,7 @@
  * rseq-fallback.h.
  */
 
-/**
+/*
  * rseq_add, rseq_add_mm_cid - add to a word
  * @v:	   the word of @index
  * @count: what to add
@@ -63,7 +63,7 @@ aborted:
 	return RSEQ_ABORTED;
 }
 
-/**
+/*
  * rseq_add_through, rseq_add_through_mm_cid - add to a word behind a pointer
  * @p:	    address of the pointer of @index
  * @offset: bytes from where the pointer points to the word
@@ -103,7 +103,7 @@ aborted:
 	return RSEQ_ABORTED;
 }
 
-/**
+/*
  * rseq_store_if_equal, rseq_store_if_equal_mm_cid - compare and exchange a word
  * @v:	    the word of @index
  * @expect: what it must hold
@@ -148,7 +148,7 @@ aborted:
 	return RSEQ_ABORTED;
 }
 
-/**
+/*
  * rseq_store_if_both_equal, rseq_store_if_both_equal_mm_cid - store to a word
  *	if that and another one hold what they must
  * @v:	     the word of @index
@@ -206,7 +206,7 @@ aborted:
 	return RSEQ_ABORTED;
 }
 
-/**
+/*
  * rseq_store_and_commit, rseq_store_and_commit_mm_cid - store to a word, and
  *	then to the one that makes it count
  * @v:	    the word of @index that commits
@@ -264,7 +264,7 @@ aborted:
 	return RSEQ_ABORTED;
 }
 
-/**
+/*
  * rseq_copy_and_commit, rseq_copy_and_commit_mm_cid - copy a block of memory,
  *	and then store to the word that makes it count
  * @v:	    the word of @index that commits
@@ -360,7 +360,7 @@ aborted:
 	return RSEQ_ABORTED;
 }
 
-/**
+/*
  * rseq_push, rseq_push_mm_cid - push a node onto a singly linked list
  * @head:  address of the pointer to the first node, of @index
  * @node:  the node; nobody else has it
@@ -399,7 +399,7 @@ aborted:
 	return RSEQ_ABORTED;
 }
 
-/**
+/*
  * rseq_pop, rseq_pop_mm_cid - pop the first node of a singly linked list; or
  *	load a word, and unless it is a certain value, advance it
  * @head:   address of the pointer to the first node, of @index

@@ -154,6 +154,8 @@ static ptrdiff_t rseq_find_offset(void)
  * rseq_offset - where a thread's area is, in bytes from its thread pointer
  *
  * The same for all threads.
+ *
+ * Return: the offset.
  */
 static inline ptrdiff_t rseq_offset(void)
 {
@@ -167,7 +169,7 @@ static inline ptrdiff_t rseq_offset(void)
 /**
  * rseq_area - the calling thread's area: glibc's, or else our own
  *
- * Valid in every thread, registered or not.
+ * Return: its address, which is valid in every thread, registered or not.
  */
 static inline struct rseq_abi *rseq_area(void)
 {
@@ -179,6 +181,8 @@ static inline struct rseq_abi *rseq_area(void)
  *
  * node_id is kept up to date from 24 on, mm_cid from 28 on.  Kernels before
  * 6.3 do not say; those that have rseq know the first 20 bytes.
+ *
+ * Return: their number.
  */
 static inline unsigned long rseq_feature_size(void)
 {

@@ -26,7 +26,7 @@
  *	  |
  *	user mode				<--- ... and here
  *
- * If an access faults, all of it is done again with interrupts and page faults
+ * If an access faults, what is left is done with interrupts and page faults
  * enabled. A thread that is switched out in the middle of that gets a new note
  * if that makes a difference, and starts over.
  */
@@ -52,9 +52,11 @@
 DEFINE_PER_CPU_READ_MOSTLY(struct rseq_cpu_ids, rseq_cpu_ids);
 DEFINE_STATIC_KEY_FALSE(rseq_observed);
 
-/* These two are stored as one. */
+/* These two are stored as one, and those two loaded. */
 static_assert(offsetof(struct rseq, cpu_id) ==
 	      offsetof(struct rseq, cpu_id_start) + sizeof(u32));
+static_assert(offsetof(struct rseq_cs, flags) ==
+	      offsetof(struct rseq_cs, version) + sizeof(u32));
 
 static_assert(CONFIG_NR_CPUS <= RSEQ_CPU_UNKNOWN);
 static_assert(NODES_SHIFT <= 16);
@@ -179,16 +181,21 @@ rseq_inspect(struct task_struct *t, unsigned long ip, u64 address,
 	enum rseq_verdict verdict;
 	u64 limit = TASK_SIZE;
 	u32 found = 0;
+	u64 head;
 
 	if (unlikely(address >= limit))
 		return address == (u64)-EFAULT ? RSEQ_FAULT_AREA :
 						 RSEQ_BAD_DESCRIPTOR;
 
 	verdict = RSEQ_FAULT_DESCRIPTOR;
-	if (!user_access_begin(descriptor, sizeof(*descriptor)))
+	/* Where it can be had, a mask is cheaper than a barrier. */
+	if (can_do_masked_user_access())
+		descriptor = masked_user_access_begin(descriptor);
+	else if (!user_access_begin(descriptor, sizeof(*descriptor)))
 		return verdict;
-	unsafe_get_user(cs->version, &descriptor->version, fault);
-	unsafe_get_user(cs->flags, &descriptor->flags, fault);
+	unsafe_get_user(head, (u64 __user *)&descriptor->version, fault);
+	cs->version = lower_32_bits(head);
+	cs->flags = upper_32_bits(head);
 	unsafe_get_user(cs->start_ip, &descriptor->start_ip, fault);
 	unsafe_get_user(cs->post_commit_offset,
 			&descriptor->post_commit_offset, fault);
@@ -256,34 +263,59 @@ static enum rseq_verdict rseq_restart(struct task_struct *t,
 	return verdict;
 }
 
+/**
+ * struct rseq_exit - what one return to user mode has to do
+ * @old_cpu_id:		what was known of the area before this exit; see
+ *			struct rseq_state
+ * @old_node_id:	likewise
+ * @old_mm_cid:		likewise, without %RSEQ_IDS_MASK
+ * @ids:		write the IDs?
+ * @cpu_pair:		the IDs to write
+ * @node_id:		likewise
+ * @mm_cid:		likewise
+ * @cs:			what rseq_cs says, or %RSEQ_CS_UNREAD
+ * @cause:		what to count an abort as
+ */
+struct rseq_exit {
+	u32			old_cpu_id;
+	u32			old_node_id;
+	u32			old_mm_cid;
+	bool			ids;
+	u64			cpu_pair;
+	u32			node_id;
+	u32			mm_cid;
+	u64			cs;
+	enum rseq_event		cause;
+};
+
 /*
  * Extended registration: write the IDs and read rseq_cs. What is there must be
- * what the kernel wrote last, as @old says, unless it never did. Once that has
+ * what the kernel wrote last, as @exit says, unless it never did. Once that has
  * been seen to be so it is not asked again: a fault may come when half of the
  * IDs are written.
  */
-static enum rseq_verdict rseq_replace_ids(struct rseq_state *old, u64 cpu_pair,
-					  u32 new_node_id, u32 new_mm_cid,
-					  u64 *cs)
+static enum rseq_verdict rseq_replace_ids(struct rseq_exit *exit,
+					  struct rseq __user *area, u64 *cs)
 {
-	struct rseq __user *area = old->area;
 	u32 cpu_id_start, cpu_id, node_id, mm_cid;
 
 	arch_rseq_access_begin();
-	if (old->cpu_id != RSEQ_CPU_UNKNOWN) {
+	if (exit->old_cpu_id != RSEQ_CPU_UNKNOWN) {
 		unsafe_get_user(cpu_id_start, &area->cpu_id_start, fault);
 		unsafe_get_user(cpu_id, &area->cpu_id, fault);
 		unsafe_get_user(node_id, &area->node_id, fault);
 		unsafe_get_user(mm_cid, &area->mm_cid, fault);
-		if (cpu_id_start != old->cpu_id || cpu_id != old->cpu_id ||
-		    node_id != old->node_id ||
-		    mm_cid != (old->mm_cid & ~RSEQ_IDS_MASK))
+		if (cpu_id_start != exit->old_cpu_id ||
+		    cpu_id != exit->old_cpu_id ||
+		    node_id != exit->old_node_id ||
+		    mm_cid != exit->old_mm_cid)
 			goto changed;
-		old->cpu_id = RSEQ_CPU_UNKNOWN;
+		exit->old_cpu_id = RSEQ_CPU_UNKNOWN;
 	}
-	unsafe_put_user(cpu_pair, (u64 __user *)&area->cpu_id_start, fault);
-	unsafe_put_user(new_node_id, &area->node_id, fault);
-	unsafe_put_user(new_mm_cid, &area->mm_cid, fault);
+	unsafe_put_user(exit->cpu_pair, (u64 __user *)&area->cpu_id_start,
+			fault);
+	unsafe_put_user(exit->node_id, &area->node_id, fault);
+	unsafe_put_user(exit->mm_cid, &area->mm_cid, fault);
 	*cs = arch_rseq_read_section(&area->rseq_cs);
 	arch_rseq_access_end();
 	return RSEQ_CLEAR;
@@ -295,26 +327,6 @@ fault:
 	return RSEQ_FAULT_AREA;
 }
 
-/**
- * struct rseq_exit - what one return to user mode has to do
- * @old:		the state before this exit
- * @ids:		write the IDs?
- * @cpu_pair:		the IDs to write
- * @node_id:		likewise
- * @mm_cid:		likewise
- * @cs:			what rseq_cs says, or %RSEQ_CS_UNREAD
- * @cause:		what to count an abort as
- */
-struct rseq_exit {
-	struct rseq_state	old;
-	bool			ids;
-	u64			cpu_pair;
-	u32			node_id;
-	u32			mm_cid;
-	u64			cs;
-	enum rseq_event		cause;
-};
-
 /*
  * Take note of what is to be done, while the thread cannot leave this CPU. The
  * IDs are remembered before they are written: if the thread leaves before that,
@@ -323,7 +335,9 @@ struct rseq_exit {
 static void rseq_exit_prepare(struct rseq_exit *exit, struct task_struct *t,
 			      bool ids)
 {
-	exit->old = t->rseq;
+	exit->old_cpu_id = t->rseq.cpu_id;
+	exit->old_node_id = t->rseq.node_id;
+	exit->old_mm_cid = t->rseq.mm_cid & ~RSEQ_IDS_MASK;
 	exit->ids = ids;
 	exit->cpu_pair = rseq_cpu_pair();
 	exit->node_id = rseq_node_id();
@@ -369,8 +383,7 @@ static enum rseq_verdict rseq_exit_try(struct rseq_exit *exit,
 	} else {
 		enum rseq_verdict verdict;
 
-		verdict = rseq_replace_ids(&exit->old, exit->cpu_pair,
-					   exit->node_id, exit->mm_cid, &cs);
+		verdict = rseq_replace_ids(exit, t->rseq.area, &cs);
 		if (rseq_failed(verdict))
 			return verdict;
 	}
@@ -426,11 +439,12 @@ unsigned long rseq_exit_slow(unsigned long ti_work, u64 cs)
 			exit.cs = cs;
 		}
 
-		if (t->rseq.slow)
+		/* A tracer may set it meanwhile. */
+		if (data_race(t->rseq.slow))
 			rseq_settle(t);
 		/* Where it is known to fault, do not try without. */
 		verdict = RSEQ_FAULT_AREA;
-		if (exit.old.cpu_id != RSEQ_CPU_UNKNOWN && cs != (u64)-EFAULT) {
+		if (exit.old_cpu_id != RSEQ_CPU_UNKNOWN && cs != (u64)-EFAULT) {
 			verdict = rseq_exit_try(&exit, t);
 			if (verdict >= RSEQ_FAULT_AREA)
 				rseq_count(RSEQ_EVENT_FAULT);
@@ -518,10 +532,13 @@ enum rseq_verdict rseq_check_syscall(struct task_struct *t,
  */
 void rseq_membarrier_ipi(void *caller)
 {
+	struct task_struct *t = caller;
+
 	/* What the caller wrote is seen by the section when it restarts. */
 	smp_mb();
 
-	if (current == caller || !current->rseq.area)
+	/* A thread of another process may have got the CPU by now. */
+	if (current == t || current->mm != t->mm || !current->rseq.area)
 		return;
 	/* A note of the IDs would say that its time slice extension is over. */
 	if (!rseq_slice_granted(current))
@@ -579,7 +596,8 @@ static int rseq_register(struct rseq __user *area, u32 len, int flags, u32 sig)
 
 	slice = rseq_slice_default(len, flags);
 	slice_flags = rseq_slice_flags(slice);
-	if (!user_access_begin(area, len))
+	/* 0 stands for no registration, even if memory is mapped there. */
+	if (!area || !user_access_begin(area, len))
 		return -EFAULT;
 	/* The thread is not in a critical section, whatever was left there. */
 	unsafe_put_user(0ULL, &area->rseq_cs, fault);

@@ -110,7 +110,8 @@ rseq_judge(const struct rseq_cs *cs, u64 ip, u64 limit, u32 found, u32 sig)
 
 /**
  * enum rseq_event - what is counted, with CONFIG_RSEQ_STATS
- * @RSEQ_EVENT_EXIT:		returns to user mode with something to do
+ * @RSEQ_EVENT_EXIT:		returns to user mode with something to do, or
+ *				looks again if more came meanwhile
  * @RSEQ_EVENT_IDS:		ID fields written
  * @RSEQ_EVENT_CLEAR:		critical section left behind and disarmed
  * @RSEQ_EVENT_ABORT_PREEMPT:	critical section restarted after preemption

@@ -3,6 +3,7 @@
 
 #include <kunit/test.h>
 #include <linux/limits.h>
+#include <linux/overflow.h>
 #include <linux/sizes.h>
 
 #include "rseq.h"

@@ -18,8 +18,8 @@
  *   _TIF_RSEQ_SECTION	see whether a critical section was interrupted
  *
  * They are raised for a registered thread only, by the CPU that it runs on or
- * is being switched to, with preemption disabled, and lowered by the thread
- * itself before it looks.
+ * is being switched to, with preemption disabled. They are lowered by the thread
+ * itself, before it looks or when its registration ends.
  * _TIF_RSEQ_SECTION may replace _TIF_RSEQ_IDS once struct rseq_state says that
  * the IDs are right.
  */
@@ -258,8 +258,9 @@ static __always_inline void rseq_signal_deliver(struct ksignal *ksig,
 		node_id = rseq_node_id();
 		cs = rseq_write_ids(t->rseq.area, cpu_pair, node_id,
 				    task_mm_cid(t));
-		if (IS_ENABLED(CONFIG_RSEQ_STATS) ||
-		    static_branch_unlikely(&rseq_observed))
+		if ((IS_ENABLED(CONFIG_RSEQ_STATS) ||
+		     static_branch_unlikely(&rseq_observed)) &&
+		    cs != (u64)-EFAULT)
 			rseq_ids_written(lower_32_bits(cpu_pair), node_id,
 					 task_mm_cid(t));
 	}
@@ -287,7 +288,8 @@ static __always_inline void rseq_raise(struct task_struct *t)
  * @next:	the thread, with its CPU and mm_cid already assigned
  *
  * A thread that gives up its CPU in a system call is not in a critical section,
- * so nothing is left to do for it if its IDs are still what its area says.
+ * so nothing is left to do for it if its IDs are still what its area says. After
+ * an interrupt or an exception there is no number of a system call.
  *
  * Context: preemption disabled; @next is not running; or it is current, with a
  * mm_cid that execve() has changed.

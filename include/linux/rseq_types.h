@@ -25,16 +25,18 @@ struct rseq;
  *		itself; the bit is set by the scheduler as well, under the
  *		runqueue lock or pi_lock, while the thread is not running, and
  *		by fork in the child.
- * @cpu_id:	the CPU that was last written to @area, or
- *		%RSEQ_CPU_UNKNOWN. Written by the thread itself.
- * @node_id:	likewise, the node; extended registrations only
+ * @cpu_id:	%RSEQ_CPU_UNKNOWN if it is not known what @area says; else, of
+ *		an extended registration, the CPU that was last written to it.
+ *		Written by the thread itself, and by fork in the child.
+ * @node_id:	likewise, the node
  * @tracked:	is there anything to do at a context switch, because of @area or
  *		@segment? Written with these.
  * @segment:	is there a per-CPU segment (see <asm/percpu_segment.h>), and
  *		which ID does it follow? 0 for none. Written by the thread
  *		itself, with preemption disabled.
  * @slow:	write the ID fields on the slow path. Written by the thread
- *		itself; also set, for all threads, when a tracer comes.
+ *		itself; also set by fork in the child, and, for all threads,
+ *		when a tracer comes.
  * @slice:	state of the time slice extension: see <linux/rseq_slice.h>.
  *		Written by the thread itself, with interrupts disabled when
  *		the timer of the extension may look at it.

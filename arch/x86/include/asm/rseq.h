@@ -7,6 +7,7 @@
  * area.
  */
 
+#include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/compiler.h>
 #include <linux/percpu.h>
@@ -71,8 +72,8 @@ static __always_inline void arch_rseq_raise_ids(struct task_struct *t)
 
 static __always_inline void arch_rseq_lower(struct task_struct *t)
 {
-	clear_tsk_thread_flag(t, TIF_RSEQ_SECTION);
-	clear_tsk_thread_flag(t, TIF_RSEQ_IDS);
+	atomic_long_andnot(_TIF_RSEQ,
+			   (atomic_long_t *)&task_thread_info(t)->flags);
 }
 #endif
 

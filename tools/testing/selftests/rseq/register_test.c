@@ -252,6 +252,19 @@ TEST_F(registration, area_must_be_writable_user_memory)
 	EXPECT_EQ(0, rseq_unregister(behind - self->len, self->len));
 }
 
+/* Even if memory is mapped there, which root may do. */
+TEST_F(registration, address_0_is_no_area)
+{
+	void *mem = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	if (mem)
+		SKIP(return, "no memory at address 0; root is needed");
+	EXPECT_EQ(-EFAULT, rseq_register(NULL, self->len));
+	EXPECT_EQ(-EINVAL, rseq_unregister(NULL, self->len));
+	munmap(mem, page_size());
+}
+
 TEST_F(registration, area_must_not_be_read_only)
 {
 	ASSERT_EQ(0, mprotect(self->area, page_size(), PROT_READ));

@@ -110,14 +110,15 @@ kbuild() {
 	make -C "$src" O="$out" ARCH=x86_64 CC='ccache gcc' HOSTCC='ccache gcc' \
 		-j"$jobs" "$@"
 }
-# configure OUT SRC on|off: the lab's configuration, with RSEQ or without.
+# configure OUT SRC on|off: a small configuration, with RSEQ or without.
 configure() {
-	cat "$top/lab/guest/config" "$top/lab/guest/config.rseq" >"$tmp/config"
-	[ "$3" = on ] || {
-		sed '/RSEQ/d' "$tmp/config"
-		echo '# CONFIG_RSEQ is not set'
-	} >"$tmp/config.off"
-	[ "$3" = on ] || mv "$tmp/config.off" "$tmp/config"
+	if [ "$3" = on ]; then
+		cp "$top/lab/series/config" "$tmp/config"
+	else
+		sed '/RSEQ/d; /PERCPU_SEGMENT/d' "$top/lab/series/config" \
+			>"$tmp/config"
+		echo '# CONFIG_RSEQ is not set' >>"$tmp/config"
+	fi
 	mkdir -p "$1"
 	logged check-series-config kbuild "$1" "$2" \
 		KCONFIG_ALLCONFIG="$tmp/config" allnoconfig
@@ -185,8 +186,10 @@ while IFS= read -r patch <&3; do
 	step "$n/$total $(git log -1 --format=%s): $what"
 done 3<"$tmp/patches"
 if [ -z "$quick" ]; then
-	has "$kernel/on" CONFIG_RSEQ ||
-		wrong "RSEQ cannot be turned on at the end of the series"
+	grep '^CONFIG_' "$top/lab/series/config" |
+		grep -vxFf "$kernel/on/.config" >"$tmp/said" || :
+	[ ! -s "$tmp/said" ] ||
+		wrong "cannot be turned on at the end of the series" "$tmp/said"
 	! has "$kernel/off" CONFIG_RSEQ || wrong "RSEQ cannot be turned off"
 fi
 

@@ -40,6 +40,20 @@ logged() {
 	return "$status"
 }
 
+# retry NAME COMMAND...: run a command that boots a guest, and again, twice at
+# most, if it was the emulator that failed (status 123: see boot.sh).
+retry() {
+	retried=$1 attempts=1
+	shift
+	while :; do
+		result=0
+		"$@" || result=$?
+		[ "$result" = 123 ] && [ "$attempts" -lt 3 ] || return "$result"
+		attempts=$((attempts + 1))
+		step "$retried: the emulator failed; run it again"
+	done
+}
+
 # lock FILE [-s]: hold a lock (shared with -s) until the script ends. May be
 # called again for the same file, to turn one kind of lock into the other.
 lock() {

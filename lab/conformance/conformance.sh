@@ -51,8 +51,9 @@ mkdir -p "$results"
 rm -f "$results"/*
 
 # run_guest KERNEL FORM SECONDS: run the programs; a line for each goes to standard
-# error as well, and how the guest ended to the file status.
+# error as well. Returns how the guest ended.
 run_guest() {
+	echo 0 >"$results/status"
 	{
 		CMD="'$here/guest.sh' '$2' '$out' $programs" \
 			LOG="conformance/$1" TIMEOUT="${TIMEOUT:-$3}" \
@@ -63,24 +64,20 @@ run_guest() {
 		case $line in
 		'= '*) step "$1: ${line#= }" ;;
 		esac
-	done
+	done >"$results/part"
+	return "$(cat "$results/status")"
 }
 
 # guest KERNEL FORM SECONDS: the results of the programs, or of those that came
 # first if the guest did not live to the end. How it ended is one of them.
 guest() {
 	step "$1: boot it and run the programs ($2)"
-	# The emulator may fail (see boot.sh).
-	for try in 1 2 3; do
-		echo 0 >"$results/status"
-		run_guest "$@" >"$results/part"
-		[ "$(cat "$results/status")" = 123 ] || break
-		[ "$try" = 3 ] || step "$1: the emulator failed; run them again"
-	done
+	status=0
+	retry "$1" run_guest "$@" || status=$?
 	cat "$results/part" >>"$results/${1%-criu}"
 	{
 		sed 's/^/| /' "$results/$1.boot"
-		echo "= guest/$2 $(cat "$results/status") 0"
+		echo "= guest/$2 $status 0"
 	} >>"$results/${1%-criu}"
 }
 mkdir -p "$build/log/conformance"

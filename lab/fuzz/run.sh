@@ -11,16 +11,30 @@ set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 
-# shellcheck disable=SC3028
-seconds=${SECONDS:-60} seed=${SEED:-$(date +%s)000000}
+# The variable counts up in some shells, whether the caller had it or not.
+seconds=$(printenv SECONDS || :)
+seconds=${seconds:-60} seed=${SEED:-$(date +%s)000000}
 for number in "$seconds" "$seed"; do
 	case $number in
 	*[!0-9]* | '') die "$number: SECONDS and SEED are numbers" ;;
 	esac
 done
+[ "$seconds" -gt 0 ] || die "SECONDS=$seconds: that is no time to play anything"
 "$top/lab/deps.sh"
 "$top/lab/guest/kernel.sh" ours
 "$top/lab/guest/programs.sh" fuzz
 step "fuzz for $seconds s of the guest's time, from seed $seed on"
-CMD="fuzz -t $seconds -s $seed" LOG=fuzz TIMEOUT=$((10 * seconds + 120)) \
-	exec "$top/lab/guest/boot.sh" ours
+mkdir -p "$build/log"
+play() {
+	{
+		status=0
+		CMD="fuzz -t $seconds -s $seed" LOG=fuzz \
+			TIMEOUT=$((10 * seconds + 120)) \
+			"$top/lab/guest/boot.sh" ours || status=$?
+		echo "$status" >"$build/log/fuzz.status"
+	} | tee "$build/log/fuzz.out"
+	return "$(cat "$build/log/fuzz.status")"
+}
+retry fuzz play
+grep -qE '^[1-9][0-9]* cases in ' "$build/log/fuzz.out" ||
+	die "no case was played"

@@ -64,18 +64,18 @@ tally() {
 	[ "$5" = 0 ] || sed 's/^/    /' "$3"
 }
 
-# program NAME COMMAND...: run a TAP program and count it; once more if it was the
-# emulator that failed (see boot.sh).
+# said COMMAND...: run it, with all that it says in the log of the program.
+said() {
+	"$@" >"$results/$program.log" 2>&1
+}
+
+# program NAME COMMAND...: run a TAP program and count it.
 program() {
 	program=$1
 	shift
 	chosen "$program" || return 0
-	for try in 1 2 3; do
-		status=0
-		"$@" >"$results/$program.log" 2>&1 || status=$?
-		[ "$status" = 123 ] || break
-		[ "$try" = 3 ] || step "$program: the emulator failed; run it again"
-	done
+	status=0
+	retry "$program" said "$@" || status=$?
 	tally "$program" "$status" "$results/$program.log"
 }
 

@@ -106,6 +106,7 @@ inline take_ipi(user_mode)
 #else
 		rseq_raise();
 #endif
+		look_due = true;
 		rewrite_due = !extended;
 		ipi[cpu] = false
 	:: else
@@ -136,6 +137,7 @@ inline switch_out_and_in()
 #endif
 		:: skip
 		fi;
+		look_due = look_due || !in_call || stale || known_cid != cid;
 		on_cpu = true
 	}
 	if
@@ -213,7 +215,7 @@ inline read_section()
 	fi;
 	if
 	:: failed
-	:: else -> seen = armed
+	:: else -> seen = armed; look_due = false
 	fi
 }
 
@@ -306,9 +308,10 @@ active proctype thread()
 	byte rounds = 2;
 	/* For the claims. */
 	bool interrupted;	/* in the section that is armed */
+	bool look_due = true;	/* since the last time that a note was due */
 	bool rewrite_due;	/* of an original registration */
 	bool id_is_stale, overwritten_id_stays, armed_in_a_handler;
-	bool ran_interrupted, ran_barred, signal_is_lost;
+	bool ran_interrupted, ran_barred, signal_is_lost, note_is_lost;
 
 	goto exit_to_user_mode;
 
@@ -333,6 +336,8 @@ user_mode:
 		assert(!ran_barred);
 		signal_is_lost = queued && !(flags & SIGNAL);
 		assert(!signal_is_lost);
+		note_is_lost = look_due;
+		assert(!note_is_lost);
 
 		if
 		:: ipi[cpu] ->

@@ -7,7 +7,8 @@
 #   selftests   the overlay's kselftests, by their own Makefiles, into
 #               build/selftests/DIRECTORY
 #   bare_test   what the bare kernel is asked, into build/bare_test
-#   init32      the first program of a 32-bit guest, into build/init32
+#   init32      the first program of a 32-bit guest, and one that does nothing,
+#               into build/init32
 #   fuzz        the fuzzer, into build/fuzz
 #
 # Nothing is written to the tree.
@@ -75,6 +76,8 @@ init32() {
 	logged init32 gcc -m32 -O2 -Wall -Wextra -static \
 		-isystem "$object/usr/include" \
 		-o "$build/init32/init32" "$top/lab/guest/init32.c"
+	echo 'int main(void) { return 0; }' | logged init32 gcc -m32 -static \
+		-x c -o "$build/init32/nothing" -
 }
 
 lock "$build/programs.lock"

@@ -132,13 +132,13 @@ bits32=
 
 # KUnit reports on the console while the kernel boots.
 kunit() {
-	CMD=true LOG=$log/kunit.console APPEND="kunit.enable=1 ${APPEND:-}" \
+	CMD=true PROGRAM=${bits32:+$build/init32/nothing} LOG=$log/kunit.console \
+		APPEND="kunit.enable=1 ${APPEND:-}" \
 		"$top/lab/guest/boot.sh" "$kernel" || return
 	sed -n '/^ *KTAP version/,$p' "$results/kunit.console.log" |
 		grep -E '^ *(KTAP version|1\.\.[0-9]|ok [0-9]|not ok [0-9]|# )'
 }
-if [ -z "$bits32" ] &&
-	grep -q '^CONFIG_.*_KUNIT_TEST=y' "$build/kernel/$kernel/.config"; then
+if grep -q '^CONFIG_.*_KUNIT_TEST=y' "$build/kernel/$kernel/.config"; then
 	program kunit kunit
 fi
 
@@ -148,17 +148,27 @@ for dir in "$build"/selftests/*/; do
 	[ -f "$dir/../kselftest-list.txt" ] || continue
 	seconds=$(sed -n 's/^timeout=//p' "$dir/settings" 2>/dev/null || :)
 	seconds=${seconds:-120}
+	# The Makefile leaves these out where they cannot be built.
+	grep -q "^${dir##*/}:.*_32\$" "$dir/../kselftest-list.txt" ||
+		die "${dir##*/}: there are no 32-bit programs; does gcc -m32 work?"
 	for name in $(sed -n "s|^${dir##*/}:||p" "$dir/../kselftest-list.txt"); do
 		if [ -z "$bits32" ]; then
-			guest "$name" "$kernel" "cd '$dir' && ./$name"
-			# What it is to be run with once more.
-			for argument in $(cat "$dir/$name.arguments" 2>/dev/null); do
-				guest "$name-$argument" "$kernel" \
-					"cd '$dir' && ./$name" "" "$argument"
-			done
+			command="cd '$dir' && ${SLOWNESS:+RSEQ_TEST_SLOWNESS=$SLOWNESS }./$name"
+			file=
+			arguments=$dir/$name.arguments
 		elif [ "${name%_32}" != "$name" ]; then
-			guest "$name" "$kernel" "" "$dir/$name"
+			command=
+			file=$dir/$name
+			arguments=${file%_32}.arguments
+		else
+			continue
 		fi
+		guest "$name" "$kernel" "$command" "$file"
+		# What it is to be run with once more.
+		for argument in $(cat "$arguments" 2>/dev/null); do
+			guest "$name-$argument" "$kernel" "$command" "$file" \
+				"$argument"
+		done
 	done
 done
 

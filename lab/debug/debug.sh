@@ -1,22 +1,87 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # debug.sh: the self-tests, KUnit and the fuzzer's corpus in our kernel with the
-# kernel's own checks turned on. Any report on the console is a failure.
+# kernel's own checks turned on. Any report on the console is a failure, but for a
+# data race that the stock kernel has as well: with the same checks, it runs the
+# same programs, of which some fail there.
+#
+#	SLOWNESS=6	how many times as long as else a test may take
+#
+# Prints a table of the data races that were seen, and where. What stock once
+# said is kept, in build/debug; races do not come at each try.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 
+export SLOWNESS="${SLOWNESS:-6}"
+case $SLOWNESS in
+[1-9] | [1-9][0-9]) ;;
+*) die "SLOWNESS=$SLOWNESS: not a number from 1 to 99" ;;
+esac
 "$top/lab/deps.sh"
 "$top/lab/guest/kernel.sh" ours
 "$top/lab/guest/programs.sh" selftests fuzz
+mkdir -p "$build/debug" "$build/log"
+
+# Only these: a report of another kind ends with a trace of calls, and there is
+# no telling whose that is.
+titles() {
+	sed -n 's/^\(\[ *[0-9.]*\] \)\{0,1\}\(BUG: KCSAN: .*\)/\2/p' "$@" | sort -u
+}
+
+# stock NAME: what stock says. It may complain, and the programs may fail.
+stock() {
+	CMD="cd '$build/selftests/rseq' || exit
+	for test in $(sed -n 's/^rseq://p' "$build/selftests/kselftest-list.txt" |
+		grep -v '_32$' | tr '\n' ' '); do
+		RSEQ_TEST_SLOWNESS=$SLOWNESS timeout 120 ./\$test
+	done
+	timeout 300 fuzz -c '$top/lab/fuzz/corpus'
+	exit 0" LOG="debug/stock-$1" TIMEOUT=7200 \
+		"$top/lab/guest/boot.sh" "stock-$1" >"$build/log/debug/stock-$1.out" 2>&1
+}
+
 failed=
 for name in debug csan; do
+	kernel=ours-$name known=$build/debug/$name.titles
 	"$top/lab/guest/kernel.sh" ours "$top/lab/debug/$name.config"
+	mkdir -p "$build/log/debug"
+	touch "$known"
+	if [ "$name" = csan ]; then
+		"$top/lab/guest/kernel.sh" stock "$top/lab/debug/$name.config"
+		step "stock-$name: what it says"
+		status=0
+		retry "stock-$name" stock "$name" || status=$?
+		case $status in
+		0 | 125) ;;
+		*) die "stock-$name: status $status; see $build/log/debug/stock-$name.out" ;;
+		esac
+		titles "$build/log/debug/stock-$name.log" "$known" >"$known.new"
+		mv "$known.new" "$known"
+	fi
+	step "test $kernel"
 	# These kernels are several times as slow.
-	export KERNEL="ours-$name" TIMEOUT="${TIMEOUT:-1200}"
-	step "test $KERNEL"
+	export KERNEL="$kernel" KNOWN="$known" TIMEOUT="${TIMEOUT:-2400}"
 	"$top/lab/test/run.sh" || failed="$failed $name"
-	CMD="fuzz -c '$top/lab/fuzz/corpus'" LOG="fuzz-$name" \
-		"$top/lab/guest/boot.sh" "$KERNEL" || failed="$failed $name-fuzz"
+	retry "$name-fuzz" env CMD="fuzz -c '$top/lab/fuzz/corpus'" \
+		LOG="test-$kernel/fuzz.console" \
+		"$top/lab/guest/boot.sh" "$kernel" ||
+		failed="$failed $name-fuzz"
+	titles "$build/log/test-$kernel"/*.console.log >"$build/debug/$name.ours"
+	[ "$name" = csan ] || continue
+	! grep -qvxF -f "$known" "$build/debug/$name.ours" ||
+		failed="$failed $name-races"
+	echo "data races:"
+	printf '%-6s %-6s %s\n' stock ours report
+	sort -u "$known" "$build/debug/$name.ours" | while IFS= read -r title; do
+		for seen in "$known" "$build/debug/$name.ours"; do
+			if grep -qxF -e "$title" "$seen"; then
+				printf '%-6s ' yes
+			else
+				printf '%-6s ' no
+			fi
+		done
+		echo "${title#BUG: KCSAN: }"
+	done
 done
 [ -z "$failed" ] || die "failed:$failed"

@@ -13,6 +13,7 @@
 #   APPEND=...   further kernel arguments
 #   QEMU=...      further QEMU arguments, without blanks in them
 #   LOG=NAME     the console goes to build/log/NAME.log
+#   KNOWN=FILE   lines of the console that are no complaint about this kernel
 #
 # Standard output is the command's output, and the exit status is its own;
 # 124 if the guest had to be stopped after TIMEOUT, 125 if it died or the
@@ -175,7 +176,10 @@ if [ "$status" = 139 ]; then
 	complain "the emulator died of a SIGSEGV;"
 	exit 123
 fi
-if grep -nE "$trouble" "$log" >"$run/trouble"; then
+if sed 's/^\[ *[0-9.]*\] //' "$log" | awk '
+	FILENAME == ARGV[1] { known[$0] = 1; next }
+	{ print $0 in known ? "" : $0 }' "${KNOWN:-/dev/null}" - |
+	grep -nE "$trouble" >"$run/trouble"; then
 	n=$(head -n 1 "$run/trouble" | cut -d : -f 1)
 	if head -n 1 "$run/trouble" | grep -q "Oops: int3"; then
 		complain "the emulator lost track of a patched instruction;"

@@ -18,6 +18,15 @@ done
 "$top/lab/guest/programs.sh" selftests bare_test init32
 mkdir -p "$build/log"
 
+# nothing_skipped: of the tests that need statistics or tracing.
+nothing_skipped() {
+	! grep -E '# SKIP.*(CONFIG_RSEQ_STATS|CONFIG_FTRACE)' \
+		"$build/log/test-$KERNEL"/*_test*.log || {
+		echo "these must not be skipped here"
+		return 1
+	}
+}
+
 # tests NAME: what a configuration has to pass.
 tests() {
 	KERNEL=ours-$1
@@ -25,11 +34,12 @@ tests() {
 	export KERNEL APPEND
 	case $1 in
 	no-rseq)
-		CMD="$build/bare_test/bare_test && $build/bare_test/bare_test_32" \
+		retry "$1" env \
+			CMD="$build/bare_test/bare_test && $build/bare_test/bare_test_32" \
 			"$top/lab/guest/boot.sh" "$KERNEL"
 		;;
-	up) SMP=1 CMD='grep -c ^processor /proc/cpuinfo' \
-		"$top/lab/guest/boot.sh" "$KERNEL" ;;
+	stats) "$top/lab/test/run.sh" && nothing_skipped ;;
+	up) SMP=1 "$top/lab/test/run.sh" ;;
 	nohz-full) APPEND=nohz_full=1-3 "$top/lab/test/run.sh" ;;
 	*) "$top/lab/test/run.sh" ;;
 	esac

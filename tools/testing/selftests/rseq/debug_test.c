@@ -5,6 +5,7 @@
  * nothing happens; and to a correct program nothing happens ever.
  */
 #include "../kselftest_harness.h"
+#include <sys/time.h>
 #include "rseq_call.h"
 #include "rseq_count.h"
 
@@ -302,6 +303,39 @@ TEST_F(debug, a_correct_program_goes_on)
 	EXPECT_EQ(RELEASED, play(self->s, true, true));
 	EXPECT_EQ(RELEASED, play(self->s, false, true));
 	EXPECT_EQ(RELEASED, play(self->s, false, false));
+}
+
+static void arm_in_handler(int sig)
+{
+	struct subject *s = this_subject;
+
+	s->area->rseq_cs = s->descriptor;
+}
+
+static int return_into_a_section(struct subject *s)
+{
+	const struct itimerval often = { { 0, 10000 }, { 0, 10000 } };
+	const struct itimerval never = {};
+	struct sigaction act = { .sa_handler = arm_in_handler };
+	long ret;
+
+	if (sigaction(SIGALRM, &act, NULL) ||
+	    setitimer(ITIMER_REAL, &often, NULL))
+		return BROKEN;
+	ret = rseq_call(s->area, NULL, SYS_pause);
+	if (setitimer(ITIMER_REAL, &never, NULL))
+		return BROKEN;
+	/* It may have been aborted then. */
+	return ret == -EINTR || ret == -1 ? RELEASED : BROKEN;
+}
+
+/* A handler goes back to a section, by a system call that is none to check. */
+TEST_F(debug, return_from_a_handler)
+{
+	set_section(self->cs, addr(rseq_call_start), addr(rseq_call_end),
+		    addr(rseq_call_abort));
+	self->s->body = return_into_a_section;
+	EXPECT_EQ(RELEASED, play(self->s, true, true));
 }
 
 /* A thread without a registration may do as it likes. */

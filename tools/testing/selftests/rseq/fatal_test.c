@@ -425,27 +425,41 @@ static void handler_jumps(int sig, siginfo_t *info, void *context)
 	siglongjmp(rescue, 1);
 }
 
-static int on_sigsegv(void (*handler)(int, siginfo_t *, void *))
+static void handler_persists(int sig, siginfo_t *info, void *context)
+{
+	static int runs;
+
+	if (++runs > 2)
+		_exit(RELEASED);
+}
+
+static int on_sigsegv(void (*handler)(int, siginfo_t *, void *), int flags)
 {
 	struct sigaction act = { .sa_sigaction = handler };
 
-	act.sa_flags = SA_SIGINFO | SA_NODEFER;
+	act.sa_flags = SA_SIGINFO | flags;
 	return sigaction(SIGSEGV, &act, NULL);
 }
 
 static int prepare_return(struct subject *s)
 {
-	return on_sigsegv(handler_returns);
+	return on_sigsegv(handler_returns, SA_NODEFER);
 }
 
 static int prepare_move_on(struct subject *s)
 {
-	return on_sigsegv(handler_moves_on);
+	return on_sigsegv(handler_moves_on, SA_NODEFER);
 }
 
 static int prepare_jump(struct subject *s)
 {
-	return on_sigsegv(handler_jumps);
+	return on_sigsegv(handler_jumps, SA_NODEFER);
+}
+
+/* With the signal blocked in the handler, so that the second one has to wait. */
+static int prepare_persist(struct subject *s)
+{
+	return on_sigsegv(handler_persists, 0);
 }
 
 static int stuck_or_rescued(struct subject *s)
@@ -480,6 +494,8 @@ TEST_F(fatal, sigsegv_handler_cannot_rescue)
 	self->st->s.prepare = prepare_return;
 	EXPECT_NO_RESCUE();
 	self->st->s.prepare = prepare_move_on;
+	EXPECT_NO_RESCUE();
+	self->st->s.prepare = prepare_persist;
 	EXPECT_NO_RESCUE();
 	self->st->s.prepare = prepare_jump;
 	self->st->s.body = stuck_or_rescued;

@@ -340,6 +340,22 @@ static inline unsigned int current_node(void)
 	return node;
 }
 
+/* How many CPUs the kernel counts with; 0 if there is nobody to say so. */
+static inline unsigned int counted_cpus(void)
+{
+	FILE *file = fopen("/sys/devices/system/cpu/possible", "re");
+	unsigned int last = 0;
+	bool found = false;
+
+	if (!file)
+		return 0;
+	/* Numbers and ranges of them, in order. */
+	while (fscanf(file, "%u%*[-,]", &last) == 1)
+		found = true;
+	fclose(file);
+	return found ? last + 1 : 0;
+}
+
 /**
  * ids_are_true() - do the ID fields say where this thread is?
  * @area: of the calling thread, which is bound to one CPU

@@ -113,22 +113,6 @@ static unsigned int possible_cpus(void)
 	return len > 0 ? len * 8 : 0;
 }
 
-/* How many the kernel counts with; 0 if there is nobody to say so. */
-static unsigned int counted_cpus(void)
-{
-	FILE *file = fopen("/sys/devices/system/cpu/possible", "re");
-	unsigned int last = 0;
-	bool found = false;
-
-	if (!file)
-		return 0;
-	/* Numbers and ranges of them, in order. */
-	while (fscanf(file, "%u%*[-,]", &last) == 1)
-		found = true;
-	fclose(file);
-	return found ? last + 1 : 0;
-}
-
 static void map_areas(struct areas *areas)
 {
 	unsigned int i;

@@ -13,21 +13,32 @@
  * Most events are made by the thread itself: an instruction that traps delivers
  * a signal at an address that is known.
  *
+ * In half of the cases a child dies in place of the thread, so that the case goes
+ * on to its end. In the others a thread dies, and all of it ends; while it does,
+ * the other threads wait, so that it can have been no other.
+ *
  *	fuzz [-j JOBS] [-n CASES | -t SECONDS] [-s SEED]   seeds SEED, SEED + 1...
  *	fuzz -c FILE		the seeds in FILE, as TAP
  *	fuzz -r SEED [-T THREAD] [-k MASK] [-v]		   one case
+ *	fuzz -p [-n CASES] [-s SEED]			   pick seeds for a file
  *
- * -T runs one thread of the case, -k the steps whose bit is set.
+ * -T runs one thread of the case, -k the steps whose bit is set. With -v, many
+ * cases end in a table of what was foreseen, by step.
  */
 #include "rseq_test.h"
 #include "rseq_count.h"
 #include "rseq_section.h"
+#include "segment.h"
+#include "slice.h"
 #include "trap.h"
 
 #include <inttypes.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <linux/membarrier.h>
 
 #ifndef PTRACE_GET_RSEQ_CONFIGURATION
@@ -38,18 +49,64 @@
 #define MAX_STEPS	16
 #define MAX_CPUS	64
 #define HUNG_SECONDS	60
+/* For a surprise that is made smaller, each time and in all. */
+#define HUNG_AGAIN_SECONDS	5
+#define REDUCE_SECONDS	90
+/* How often a thing is tried that events from elsewhere can spoil. */
+#define TRIES		30
 
 /* Exit codes of a case, beside 0. */
 #define SURPRISE	99
 #define DIED		98	/* in a handler of a SIGSEGV that was due */
 
+/* What comes of an event, beside errors. */
+enum fate { NOTHING, CLEAR, ABORT, DIE };
+
+static const char *const fates[] = { "nothing", "clear", "abort", "die" };
+
+/* What can be foreseen: what a system call returns, or a fate. */
+#define VERDICT(fate) (1000 + (fate))
+
+static const struct verdict {
+	int value;
+	const char *name;
+} verdicts[] = {
+	{ 0, "0" },
+	{ 1, "1" },
+	{ -EINVAL, "EINVAL" },
+	{ -EPERM, "EPERM" },
+	{ -EBUSY, "EBUSY" },
+	{ -EFAULT, "EFAULT" },
+	{ -ENOTSUPP, "ENOTSUPP" },
+	{ -ENXIO, "ENXIO" },
+	{ -ENOENT, "ENOENT" },
+	{ -E2BIG, "E2BIG" },
+	{ VERDICT(NOTHING), "nothing" },
+	{ VERDICT(CLEAR), "clear" },
+	{ VERDICT(ABORT), "abort" },
+	{ VERDICT(DIE), "die" },
+};
+
+#define MAX_KINDS 24	/* of steps */
+
+struct counts {
+	__u64 cases, ends;	/* ends: cases that came to their end */
+	__u64 steps;
+	__u64 commits;		/* in sections, none of them lost */
+	__u64 granted, in_time;	/* time slices, and what was given back */
+	__u64 kinds[MAX_KINDS][ARRAY_SIZE(verdicts)];
+};
+
+/* In slice_ctrl where the kernel does not use it. */
+#define UNUSED	0x22222222U
+
 /* What the parent sees of a case. */
 struct report {
-	int __shared deaths_due;	/* threads that may die now */
+	bool __shared death_due;	/* now, of the one that takes a step */
 	int __shared surprised;
 	int __shared thread, step;	/* of the surprise */
-	unsigned long __shared steps;
-	unsigned long __shared aborts, clears, deaths;
+	int __shared hit, ret;		/* of a tracee */
+	struct counts counts;
 	char text[256];
 };
 
@@ -75,12 +132,17 @@ enum {
  * @len:	likewise
  * @sig:	likewise
  * @quiet:	a signal handler must not look at the area
- * @may_die:	death is what the oracle expects, or allows
+ * @may_handle:	the SIGSEGV that it is due, as its area is at fault
+ * @step:	the number of its step
+ * @kind:	and which it is, of @steps
+ * @sliced:	it has enabled the time slice extension
+ * @segment:	its per-CPU segment, of size 0 if it has none
+ * @gs:		its GS base otherwise
  * @trapping:	at the instruction that traps
  * @traps:	signals that came from there
  * @trap_ip:	what the handler saw
  * @trap_cs:	likewise
- * @trap_ids:	likewise, whether the ID fields were true
+ * @trap_true:	likewise, whether the IDs, the grant and the segment were right
  */
 struct thread {
 	int nr;
@@ -91,14 +153,20 @@ struct thread {
 	struct rseq_area *area;
 	__u32 len;
 	__u32 sig;
+	int step, kind;
+	bool sliced;
+	struct segment segment;
+	__u64 gs;
 	bool __shared quiet;
-	bool __shared may_die;
+	bool __shared may_handle;
 	bool __shared trapping;
 	int __shared traps;
 	__u64 __shared trap_ip, trap_cs;
-	bool __shared trap_ids;
+	bool __shared trap_true;
 	int __shared signals;
 };
+
+#define COUNTER_STRIDE	(128 / sizeof(unsigned long))
 
 /* The case; a child of it has its own copy. */
 static struct {
@@ -108,14 +176,24 @@ static struct {
 	unsigned long mask;
 	bool verbose;
 	int depth;			/* of forks */
+	bool stand_ins;			/* die in place of the threads */
+	bool stand_in;			/* this is one */
+	unsigned int patience;		/* seconds until a case counts as hung */
+	pthread_rwlock_t steps;		/* held to die, shared to take a step */
+	bool slices;			/* the kernel knows of the extension */
+	bool slices_offered;		/* and has it */
+	bool segments;
+	unsigned int counted_cpus;	/* by the kernel */
+	__u64 areas;			/* a page for each, with its index */
 	int __shared barrier_registered;
 	int nr_cpus, cpus[MAX_CPUS], nodes[MAX_CPUS];
 	__u64 top;
 	size_t page;
 	struct report *report, *first;	/* of this process, of the case */
 	/* A counter each 128 bytes, by CPU and by mm_cid. */
-	unsigned long counters[2][MAX_CPUS * 16];
+	unsigned long counters[2][MAX_CPUS * COUNTER_STRIDE];
 	unsigned long done[2];
+	struct rseq_cs count_cs;	/* the same for all, and stays */
 	bool uncounted;			/* a child has other counters */
 } k;
 
@@ -157,6 +235,7 @@ void surprise(const char *fmt, ...)
 		vsnprintf(r->text, sizeof(r->text), fmt, ap);
 		va_end(ap);
 		r->thread = me ? me->nr : -1;
+		r->step = me ? me->step : -1;
 	}
 	_exit(SURPRISE);
 }
@@ -181,21 +260,19 @@ static __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...)
 	va_end(ap);
 }
 
-static void death_begin(void)
-{
-	__atomic_add_fetch(&k.report->deaths_due, 1, __ATOMIC_SEQ_CST);
-	me->may_die = true;
-}
-
-static void death_end(void)
-{
-	me->may_die = false;
-	__atomic_sub_fetch(&k.report->deaths_due, 1, __ATOMIC_SEQ_CST);
-}
-
-static void count(unsigned long __shared *counter)
+static void count(__u64 *counter)
 {
 	__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
+}
+
+/* Notes what is foreseen. */
+static void foresee(int value)
+{
+	unsigned int i;
+
+	for (i = 0; verdicts[i].value != value; i++)
+		check(i + 1 < ARRAY_SIZE(verdicts), "no verdict: %d", value);
+	count(&k.first->counts.kinds[me->kind][i]);
 }
 
 static char *page(int nr)
@@ -208,6 +285,33 @@ static bool is_extended(void)
 	return me->len != RSEQ_ORIG_SIZE;
 }
 
+static bool is_granted(struct thread *t)
+{
+	return k.slices && t->area && t->len != RSEQ_ORIG_SIZE &&
+	       slice_ctrl(t->area)->granted;
+}
+
+/* Is what the thread reads by %gs that of its CPU, or its mm_cid? */
+static bool segment_true(struct thread *t)
+{
+	__u64 cid, index;
+	int i;
+
+	if (!t->segment.size || t->segment.base != k.areas ||
+	    t->segment.stride != k.page)
+		return true;
+	if (!(t->segment.flags & BY_MM_CID))
+		return gs_load() == t->cpu;
+	/* Two loads, and the mm_cid can change between them. */
+	for (i = 0; i < 3; i++) {
+		cid = t->area ? t->area->mm_cid : 0;
+		index = gs_load();
+		if (t->area ? index == cid : index < k.counted_cpus)
+			return true;
+	}
+	return false;
+}
+
 /* The ID fields of a thread that is bound to its CPU. */
 static bool ids_true(struct thread *t)
 {
@@ -216,6 +320,12 @@ static bool ids_true(struct thread *t)
 	       t->area->cpu_id_start == (__u32)t->cpu &&
 	       t->area->node_id == (__u32)k.nodes[t->cpu] &&
 	       t->area->mm_cid < (__u32)k.nr_cpus;
+}
+
+/* In a signal handler. */
+static bool all_true(struct thread *t)
+{
+	return (!t->area || ids_true(t)) && !is_granted(t) && segment_true(t);
 }
 
 static char *const trap_at[] = {
@@ -231,7 +341,7 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	if (t && t->trapping && !t->quiet) {
 		t->trap_ip = (unsigned long)*ip;
 		t->trap_cs = t->area ? t->area->rseq_cs : 0;
-		t->trap_ids = !t->area || ids_true(t);
+		t->trap_true = all_true(t);
 		t->traps++;
 	}
 	for (i = 0; i < ARRAY_SIZE(trap_at); i++) {
@@ -243,7 +353,7 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	}
 	if (t && t->trapping && t->traps && !t->quiet && sig != SIGSEGV)
 		return;		/* at the abort address; judged later */
-	if (t && t->may_die)
+	if (t && t->may_handle && sig == SIGSEGV && info->si_code == SI_KERNEL)
 		_exit(DIED);
 	if (t && t->trapping && sig == SIGSEGV &&
 	    info->si_code == SI_KERNEL)
@@ -259,8 +369,13 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	if (!t)
 		return;
 	t->signals++;
-	if (t->quiet || !t->area)
+	if (t->quiet)
 		return;
+	check(segment_true(t), "%%gs:0 is %llx in a signal handler on CPU %d",
+	      (unsigned long long)gs_load(), t->cpu);
+	if (!t->area)
+		return;
+	check(!is_granted(t), "a grant in a signal handler");
 	check(!t->area->rseq_cs, "rseq_cs is %llx in a signal handler",
 	      (unsigned long long)t->area->rseq_cs);
 	check(ids_true(t), "IDs %u %u %u %u in a signal handler on CPU %d",
@@ -269,10 +384,6 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 }
 
 /* The oracle. */
-
-enum fate { NOTHING, CLEAR, ABORT, DIE };
-
-static const char *const fates[] = { "nothing", "clear", "abort", "die" };
 
 /* Which page of this thread, of those that a descriptor may point to. */
 static bool readable(__u64 at, unsigned int size)
@@ -422,6 +533,112 @@ static void say_descriptor(const struct rseq_cs *cs)
 	    (unsigned long long)cs->abort_ip);
 }
 
+static void restore_data(void)
+{
+	size_t size = (PAGE_HOLE - PAGE_DATA) * k.page;
+
+	check(!ftruncate(me->fd, size) &&
+	      mmap(page(PAGE_DATA), size, PROT_READ | PROT_WRITE | PROT_EXEC,
+		   MAP_SHARED | MAP_FIXED, me->fd, 0) != MAP_FAILED,
+	      "set-up of memory: %m");
+}
+
+/* The pages of the file, from a new one: a child must not spoil its parent's. */
+static void map_data(void)
+{
+	me->fd = memfd_create("fuzz", MFD_CLOEXEC);
+	check(me->fd >= 0, "memfd_create: %m");
+	restore_data();
+}
+
+/* Did a process end as a thread does that was to die? */
+static bool died(int status, struct report *r)
+{
+	return r->death_due &&
+	       ((WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) ||
+		(WIFEXITED(status) && WEXITSTATUS(status) == DIED));
+}
+
+/*
+ * Waits for a child whose end its own oracle has foreseen.
+ *
+ * Return: whether it died.
+ */
+static bool reap(pid_t pid, struct report *r)
+{
+	int status;
+	pid_t ret;
+
+	do {
+		ret = waitpid(pid, &status, __WALL);
+	} while (ret < 0 && errno == EINTR);
+	check(ret == pid, "waitpid: %m");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SURPRISE)
+		_exit(SURPRISE);
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return false;
+	check(died(status, r), "a child ended with status %x", status);
+	return true;
+}
+
+/* Forks, with a report of the child's own, which has one thread. */
+static pid_t fork_child(struct report **r)
+{
+	pid_t pid;
+
+	*r = map_pages(2, true);
+	fflush(stdout);
+	pid = fork();
+	check(pid >= 0, "fork: %m");
+	if (!pid) {
+		k.report = *r;
+		k.depth++;
+		k.uncounted = true;
+		alarm(k.patience);
+	}
+	return pid;
+}
+
+/*
+ * Before what is fatal, or may be. No other thread takes a step from here on. A
+ * signal handler can run only if it is not for the descriptor.
+ *
+ * Return: whether to go on; if not, a child has done so in place of the caller.
+ */
+static bool death_begin(bool handler)
+{
+	struct report *r;
+	pid_t pid;
+
+	if (k.stand_ins) {
+		pid = fork_child(&r);
+		if (pid) {
+			reap(pid, r);
+			munmap(r, 2 * k.page);
+			return false;
+		}
+		k.stand_in = true;
+	} else if (!k.depth) {
+		pthread_rwlock_unlock(&k.steps);
+		pthread_rwlock_wrlock(&k.steps);
+	}
+	me->may_handle = handler;
+	k.report->death_due = true;
+	return true;
+}
+
+static void death_end(void)
+{
+	if (k.stand_in)
+		_exit(0);
+	k.report->death_due = false;
+	me->may_handle = false;
+	if (!k.depth) {
+		pthread_rwlock_unlock(&k.steps);
+		pthread_rwlock_rdlock(&k.steps);
+	}
+}
+
 /* Lets the thread trap with this armed; judges what comes of it. */
 static void trap(__u64 descriptor, enum fate fate, int how)
 {
@@ -435,10 +652,9 @@ static void trap(__u64 descriptor, enum fate fate, int how)
 	if (fate == ABORT || fate == CLEAR)
 		memcpy(&abort_ip, (void *)(uintptr_t)(descriptor +
 			offsetof(struct rseq_cs, abort_ip)), sizeof(abort_ip));
-	if (fate == DIE) {
-		count(&k.first->deaths);
-		death_begin();
-	}
+	foresee(VERDICT(fate));
+	if (fate == DIE && !death_begin(false))
+		return;
 	me->traps = 0;
 	me->trapping = true;
 	ret = rseq_trap(me->area ? &area->rseq_cs : &none.rseq_cs, descriptor,
@@ -446,51 +662,97 @@ static void trap(__u64 descriptor, enum fate fate, int how)
 	me->trapping = false;
 	check(fate != DIE, "still there after a fatal event");
 	if (fate == ABORT) {
-		count(&k.first->aborts);
 		check(ret == 1, "not aborted");
 		check(!me->traps || me->trap_ip == abort_ip,
 		      "handler saw ip %llx, not the abort address %llx",
 		      (unsigned long long)me->trap_ip,
 		      (unsigned long long)abort_ip);
 	} else {
-		count(&k.first->clears);
 		check(!ret, "aborted, with fate %s", fates[fate]);
 		check(me->traps == 1, "%d handlers ran", me->traps);
 		check(me->trap_ip == ip, "handler saw ip %llx, not %llx",
 		      (unsigned long long)me->trap_ip, (unsigned long long)ip);
 	}
+	check(!me->traps || me->trap_true,
+	      "wrong IDs, a grant or a wrong segment in the handler");
 	if (!me->area)
 		return;
 	check(!me->traps || !me->trap_cs, "rseq_cs is %llx in the handler",
 	      (unsigned long long)me->trap_cs);
-	check(!me->traps || me->trap_ids, "wrong IDs in the handler");
 	check(!area->rseq_cs, "rseq_cs is %llx after the event",
 	      (unsigned long long)area->rseq_cs);
 }
 
 /* The steps. */
 
+/* The GS base of a thread that is bound to its CPU. */
+static void verify_segment(void)
+{
+	const struct segment *segment = &me->segment;
+	__u64 base, cid;
+	bool right;
+	int i;
+
+	if (!k.segments)
+		return;
+	if (!segment->size) {
+		check(gs_base() == me->gs, "GS base %llx, not %llx",
+		      (unsigned long long)gs_base(),
+		      (unsigned long long)me->gs);
+		return;
+	}
+	/* As in segment_true(). */
+	for (i = 0, right = false; i < 3 && !right; i++) {
+		cid = me->area ? me->area->mm_cid : 0;
+		base = gs_base();
+		if (!(segment->flags & BY_MM_CID))
+			right = base == segment->base +
+					me->cpu * segment->stride;
+		else if (me->area)
+			right = base == segment->base + cid * segment->stride;
+		else if (!segment->stride)
+			right = base == segment->base;
+		else
+			right = !((base - segment->base) % segment->stride) &&
+				(base - segment->base) / segment->stride <
+				k.counted_cpus;
+	}
+	check(right, "GS base %llx on CPU %d, segment %llx %llx flags %llx",
+	      (unsigned long long)base, me->cpu,
+	      (unsigned long long)segment->base,
+	      (unsigned long long)segment->stride,
+	      (unsigned long long)segment->flags);
+	check(segment_true(me), "%%gs:0 is %llx on CPU %d",
+	      (unsigned long long)gs_load(), me->cpu);
+}
+
 static void verify(void)
 {
+	__u32 flags = 0, ctrl = UNUSED;
+
+	verify_segment();
 	if (!me->area)
 		return;
 	check(ids_true(me), "IDs %u %u %u %u on CPU %d, node %d",
 	      me->area->cpu_id_start, me->area->cpu_id, me->area->node_id,
 	      me->area->mm_cid, me->cpu, k.nodes[me->cpu]);
 	/* With slices, these two are the kernel's. */
-	if (is_extended() && rseq_feature_size() > RSEQ_SIZE_MM_CID)
-		return;
-	check(!me->area->flags, "flags changed to %x",
-	      me->area->flags);
-	check(me->area->slice_ctrl == 0x22222222, "padding changed to %x",
-	      me->area->slice_ctrl);
+	if (is_extended() && k.slices) {
+		ctrl = 0;
+		if (k.slices_offered)
+			flags = AVAILABLE | (me->sliced ? ENABLED : 0);
+	}
+	check(me->area->flags == flags, "flags are %x, not %x",
+	      me->area->flags, flags);
+	check(me->area->slice_ctrl == ctrl, "slice_ctrl is %x, not %x",
+	      me->area->slice_ctrl, ctrl);
 }
 
 static int expect_register(__u64 at, __u32 len, int flags, __u32 sig)
 {
 	__u64 align = len == RSEQ_ORIG_SIZE ? RSEQ_ORIG_SIZE : rseq_align();
 
-	if (flags)
+	if (flags & ~(k.slices ? FLAG_DEFAULT_ON : 0))
 		return -EINVAL;
 	if (me->area) {
 		if (at != addr(me->area) || len != me->len)
@@ -525,11 +787,12 @@ static void do_register(__u64 at, __u32 len, int flags, __u32 sig)
 
 	say("register %llx len %u flags %x sig %x: %d", (unsigned long long)at,
 	    len, flags, sig, want);
+	foresee(want);
 	me->quiet = true;
 	if (!want) {
 		memset(area, 0xa5, sizeof(*area));
 		area->flags = 0;
-		area->slice_ctrl = 0x22222222;
+		area->slice_ctrl = UNUSED;
 	}
 	got = rseq(area, len, flags, sig);
 	check(got == want, "register %llx len %u flags %x sig %x: %d, not %d",
@@ -538,6 +801,7 @@ static void do_register(__u64 at, __u32 len, int flags, __u32 sig)
 		me->area = area;
 		me->len = len;
 		me->sig = sig;
+		me->sliced = flags && k.slices_offered && is_extended();
 		check(!area->rseq_cs, "rseq_cs is %llx after registration",
 		      (unsigned long long)area->rseq_cs);
 	}
@@ -569,11 +833,21 @@ static void step_register(void)
 		len = lens[rnd(ARRAY_SIZE(lens))];
 	if (chance(10))
 		sig ^= 1U << rnd(32);
+	/* Bit 1 is known where there are slices. */
+	if (chance(20))
+		flags = FLAG_DEFAULT_ON;
 	if (chance(10))
-		/* Bit 1 is known where there are slices. */
-		flags = 1U << (2 + rnd(30));
-	if (sizeof(long) == 4)
+		flags |= 1U << (2 + rnd(30));
+	if (sizeof(long) == 4) {
 		at = (__u32)at;
+		/* The program, its libraries and its stack may be there. */
+		if ((at < addr(me->mem) || at >= addr(page(PAGES))) &&
+		    at >= 0x8000000 && at < k.top - k.page)
+			at = addr(page(PAGE_HOLE));
+		/* To a 64-bit kernel, user space does not end there. */
+		if (at + len > k.top)
+			len = RSEQ_ORIG_SIZE;
+	}
 	do_register(at, len, flags, sig);
 }
 
@@ -582,7 +856,8 @@ static void step_register_well(void)
 	if (!me->area)
 		do_register(addr(page(PAGE_AREA)) + 128 * rnd(8),
 			    chance(50) ? RSEQ_ORIG_SIZE : rseq_extended_size(),
-			    0, chance(60) ? RSEQ_SIG : (__u32)rnd64());
+			    k.slices && chance(50) ? FLAG_DEFAULT_ON : 0,
+			    chance(60) ? RSEQ_SIG : (__u32)rnd64());
 }
 
 static void step_unregister(void)
@@ -603,11 +878,15 @@ static void step_unregister(void)
 	want = expect_unregister(at, len, flags, sig);
 	say("unregister %llx len %u flags %x sig %x: %d",
 	    (unsigned long long)at, len, flags, sig, want);
+	foresee(want);
 	me->quiet = true;
 	got = rseq((void *)(uintptr_t)at, len, flags, sig);
 	check(got == want, "unregister: %d, not %d", got, want);
 	if (!want) {
 		me->area = NULL;
+		me->sliced = false;
+		check(!area->flags, "flags are %x after unregistration",
+		      area->flags);
 		check(!area->cpu_id_start && area->cpu_id == (__u32)-1 &&
 		      !area->node_id && !area->mm_cid,
 		      "fields %x %x %x %x after unregistration",
@@ -629,6 +908,7 @@ static void step_move(void)
 {
 	bind_to(k.cpus[rnd(k.nr_cpus)]);
 	say("moved to CPU %d", me->cpu);
+	foresee(0);
 	verify();
 }
 
@@ -636,6 +916,7 @@ static void step_yield(void)
 {
 	int i, n = 1 + rnd(4);
 
+	foresee(0);
 	for (i = 0; i < n; i++) {
 		sched_yield();
 		verify();
@@ -662,16 +943,6 @@ static void step_trap_good(void)
 
 	set_section(cs, ip - rnd(2), ip + 1 + rnd(2), make_abort_handler());
 	trap(addr(cs), judge(addr(cs), ip), how);
-}
-
-static void restore_data(void)
-{
-	size_t size = (PAGE_HOLE - PAGE_DATA) * k.page;
-
-	check(!ftruncate(me->fd, size) &&
-	      mmap(page(PAGE_DATA), size, PROT_READ | PROT_WRITE | PROT_EXEC,
-		   MAP_SHARED | MAP_FIXED, me->fd, 0) != MAP_FAILED,
-	      "set-up of memory: %m");
 }
 
 /* The pages of the descriptor and of the signature come and go. */
@@ -725,9 +996,10 @@ static void step_area_gone(void)
 	    armed ? "armed" : "not armed");
 	set_section(cs, k.page, 2 * k.page, addr(page(PAGE_CODE) + 64));
 	put_abort_handler(page(PAGE_CODE) + 64, me->sig);
+	foresee(VERDICT(DIE));
+	if (!death_begin(true))
+		return;
 	me->quiet = true;
-	count(&k.first->deaths);
-	death_begin();
 	if (armed)
 		me->area->rseq_cs = addr(cs);
 	check(!mprotect(page(PAGE_AREA), k.page, prot), "mprotect: %m");
@@ -742,9 +1014,9 @@ static void step_area_gone(void)
 	      "mprotect: %m");
 	me->area->rseq_cs = 0;
 	sched_yield();
-	death_end();
 	me->quiet = false;
 	verify();
+	death_end();
 }
 
 /* A page of zeros: the IDs of an original registration come back. */
@@ -759,7 +1031,7 @@ static void step_area_dropped(void)
 	me->quiet = false;
 	trap(0, NOTHING, 0);
 	me->area->flags = 0;
-	me->area->slice_ctrl = 0x22222222;
+	me->area->slice_ctrl = UNUSED;
 	verify();
 }
 
@@ -779,20 +1051,20 @@ static void step_overwrite(void)
 		return;
 	say("overwrites the field at %zu", field);
 	p = (void *)((char *)me->area + field);
-	me->quiet = true;
 	if (!is_extended()) {
+		me->quiet = true;
 		*p = RSEQ_GARBAGE;
 		me->quiet = false;
 		trap(0, NOTHING, 0);
 		verify();
 		return;
 	}
-	if (k.nr_cpus < 2) {
-		me->quiet = false;
+	if (k.nr_cpus < 2)
 		return;
-	}
-	count(&k.first->deaths);
-	death_begin();
+	foresee(VERDICT(DIE));
+	if (!death_begin(true))
+		return;
+	me->quiet = true;
 	*p = RSEQ_GARBAGE;
 	for (i = 0; k.cpus[i] == me->cpu; i++)
 		;
@@ -803,7 +1075,6 @@ static void step_overwrite(void)
 /* The sections of all threads add to shared counters. */
 static void step_count(void)
 {
-	static struct rseq_cs cs;
 	int which = rnd(2), i, n = 20 + rnd(200);
 	size_t id = which ? offsetof(struct rseq_area, mm_cid) :
 		    offsetof(struct rseq_area, cpu_id);
@@ -811,13 +1082,11 @@ static void step_count(void)
 	if (!me->area || me->sig != RSEQ_SIG)
 		return;
 	say("counts %d times", n);
-	set_section(&cs, addr(rseq_count_start), addr(rseq_count_end),
-		    addr(rseq_count_abort));
+	foresee(0);
 	for (i = 0; i < n; i++)
-		while (rseq_count(me->area, &cs, id, k.counters[which]))
+		while (rseq_count(me->area, &k.count_cs, id, k.counters[which]))
 			;
 	__atomic_add_fetch(&k.done[which], n, __ATOMIC_RELAXED);
-	/* The descriptor is the same for all and stays. */
 }
 
 /* Another thread makes the event. */
@@ -890,7 +1159,6 @@ static void step_other(void)
 	if (!me->area)
 		return;
 	o.a = me;
-	o.tid = my_tid();
 	o.what = rnd(EVENTS);
 	o.cpu = k.cpus[rnd(k.nr_cpus)];
 	if (o.what == BY_MIGRATION && o.cpu == me->cpu)
@@ -917,13 +1185,13 @@ static void step_other(void)
 	}
 	fate = judge(addr(cs), addr(rseq_until_start));
 	say("event %d by another thread: %s", o.what, fates[fate]);
+	foresee(VERDICT(fate));
+	if (fate == DIE && !death_begin(false))
+		return;
+	o.tid = my_tid();
 	me->area->rseq_cs = 0;
 	check(!pthread_create(&thread, NULL, other_thread, &o),
 	      "pthread_create: %m");
-	if (fate == DIE) {
-		count(&k.first->deaths);
-		death_begin();
-	}
 	if (o.what == BY_MIGRATION)
 		me->quiet = true;
 	ret = rseq_until(me->area, cs, &o.go);
@@ -936,11 +1204,10 @@ static void step_other(void)
 		me->cpu = o.cpu;
 		me->quiet = false;
 	}
-	/* What is fatal stays so until the next event. */
-	if (fate == DIE) {
-		me->area->rseq_cs = 0;
+	/* The descriptor is about to be overwritten. */
+	me->area->rseq_cs = 0;
+	if (fate == DIE)
 		death_end();
-	}
 }
 
 static void step_membarrier(void)
@@ -962,50 +1229,18 @@ static void step_membarrier(void)
 	else if (!before)
 		want = -EPERM;
 	say("membarrier %x %d: %d", flags, cpu, want);
+	foresee(want);
 	check(got == want, "membarrier %x %d: %d, not %d", flags, cpu, got,
 	      want);
 }
 
-/* The pages of the file, from a new one: a child must not spoil its parent's. */
-static void map_data(void)
-{
-	me->fd = memfd_create("fuzz", MFD_CLOEXEC);
-	check(me->fd >= 0, "memfd_create: %m");
-	restore_data();
-}
-
 static void run_steps(unsigned int n);
 
-/* Waits for a child whose end its own oracle has foreseen. */
-static void reap(pid_t pid, struct report *r)
+/* The child has memory of its own from here on, and takes steps. */
+static void become_child(void)
 {
-	int status;
-	pid_t ret;
-
-	do {
-		ret = waitpid(pid, &status, 0);
-	} while (ret < 0 && errno == EINTR);
-	check(ret == pid, "waitpid: %m");
-	if (WIFEXITED(status) && WEXITSTATUS(status) == SURPRISE)
-		_exit(SURPRISE);
-	if (WIFEXITED(status) && !WEXITSTATUS(status))
-		return;
-	if (r->deaths_due &&
-	    ((WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) ||
-	     (WIFEXITED(status) && WEXITSTATUS(status) == DIED)))
-		return;
-	surprise("a child ended with status %x", status);
-}
-
-/* In a child, which has one thread. */
-static void become_child(struct report *r)
-{
-	k.report = r;
-	k.depth++;
-	k.uncounted = true;
 	close(me->fd);
 	map_data();
-	alarm(HUNG_SECONDS);
 }
 
 static void step_fork(void)
@@ -1016,132 +1251,824 @@ static void step_fork(void)
 
 	if (k.depth > 1)
 		return;
-	r = map_pages(1, true);
 	say("forks");
-	fflush(stdout);
-	pid = fork();
-	check(pid >= 0, "fork: %m");
+	pid = fork_child(&r);
 	if (!pid) {
-		become_child(r);
+		become_child();
 		verify();
 		if (me->area)
 			do_register(addr(me->area), me->len, 0, me->sig);
 		run_steps(n);
 		_exit(0);
 	}
-	reap(pid, r);
-	munmap(r, k.page);
+	foresee(VERDICT(reap(pid, r) ? DIE : NOTHING));
+	munmap(r, 2 * k.page);
 	verify();
 }
 
+/* With a descriptor armed, good or hostile. */
 static void step_exec(void)
 {
+	static char *const argv[] = { "fuzz", "--fresh", NULL };
+	struct rseq_cs *cs = (void *)page(PAGE_DATA);
+	bool armed = me->area && chance(60), hostile = armed && chance(50);
 	struct report *r;
+	int i, dead = 0;
 	pid_t pid;
 
-	say("execs");
 	check(execl("/nonexistent", "x", NULL) && errno == ENOENT,
 	      "execve of nothing: %m");
 	verify();
-	fflush(stdout);
-	r = map_pages(1, true);
-	pid = fork();
-	check(pid >= 0, "fork: %m");
-	if (!pid) {
-		execl("/proc/self/exe", "fuzz", "--fresh", NULL);
-		_exit(1);
+	say("execs, %s", hostile ? "hostile" : armed ? "armed" : "not armed");
+	foresee(VERDICT(NOTHING));
+	set_section(cs, addr(rseq_trap), addr(rseq_trap_end),
+		    make_abort_handler());
+	cs->version = hostile;
+	/* A hostile descriptor may be found before the call is made. */
+	for (i = 0; i < TRIES && dead == i; i++) {
+		pid = fork_child(&r);
+		if (!pid) {
+			if (hostile)
+				r->death_due = true;
+			if (armed)
+				me->area->rseq_cs = addr(cs);
+			syscall(SYS_execve, "/proc/self/exe", argv, environ);
+			_exit(1);
+		}
+		dead += reap(pid, r);
+		munmap(r, 2 * k.page);
 	}
-	reap(pid, r);
-	munmap(r, k.page);
+	check(dead < TRIES, "each program after execve died");
+	verify();
 }
 
-static void step_ptrace(void)
+/* A new thread: it has no registration, and ends with a descriptor armed. */
+static struct newcomer {
+	struct thread *a;		/* who made it */
+	struct rseq_area *area;
+	__u32 len;
+	__u64 descriptor;
+	bool segment_true;
+	int unregistered, registered;
+} no_newcomer;
+
+static void *newcomer_thread(void *arg)
 {
-	struct { __u64 area; __u32 len, sig, flags, pad; } conf;
-	struct report *r;
-	int status;
-	pid_t pid;
+	struct newcomer *n = arg;
+
+	n->segment_true = n->a->segment.flags & BY_MM_CID ||
+			  segment_true(n->a);
+	n->unregistered = rseq_unregister(n->a->area ? n->a->area : n->area,
+					  n->len);
+	n->registered = rseq_register(n->area, n->len);
+	n->area->rseq_cs = n->descriptor;
+	syscall(SYS_exit, 0);
+	return NULL;
+}
+
+static void step_thread(void)
+{
+	struct rseq_cs *cs = (void *)page(PAGE_DATA);
+	struct newcomer n = no_newcomer;
+	bool hostile = chance(50);
+	pthread_t thread;
+	int i;
+
+	n.a = me;
+	n.area = (void *)(page(PAGE_AREA) + 2048);
+	n.len = me->area ? me->len : RSEQ_ORIG_SIZE;
+	n.descriptor = addr(cs);
+	set_section(cs, addr(rseq_trap), addr(rseq_trap_end),
+		    addr(rseq_trap_abort));
+	cs->flags = hostile;
+	say("has a thread that ends %s", hostile ? "hostile" : "armed");
+	foresee(VERDICT(NOTHING));
+	/* It may be found before the thread has ended. */
+	if (hostile && !death_begin(false))
+		return;
+	check(!pthread_create(&thread, NULL, newcomer_thread, &n),
+	      "pthread_create: %m");
+	pthread_join(thread, NULL);
+	check(n.segment_true, "a thread did not inherit its segment");
+	check(n.unregistered == -EINVAL && !n.registered,
+	      "a new thread unregisters: %d, registers: %d", n.unregistered,
+	      n.registered);
+	/* Nobody has this area any more. */
+	memset(n.area, 0xa5, sizeof(*n.area));
+	for (i = 0; i < 3; i++)
+		sched_yield();
+	for (i = 0; i < (int)sizeof(*n.area); i++)
+		check(((unsigned char *)n.area)[i] == 0xa5,
+		      "the area of a thread that has ended was written");
+	verify();
+	if (hostile)
+		death_end();
+}
+
+/* ptrace(), with a negative error number. */
+static long trace(int request, pid_t pid, unsigned long at, const void *data)
+{
+	long ret = syscall(SYS_ptrace, request, pid, at, data);
+
+	return ret < 0 ? -errno : ret;
+}
+
+#ifdef __x86_64__
+#define USER_IP offsetof(struct user, regs.rip)
+#define IP rip
+#define ORIG_AX orig_rax
+#else
+#define USER_IP offsetof(struct user, regs.eip)
+#define IP eip
+#define ORIG_AX orig_eax
+#endif
+
+static void check_configuration(pid_t pid)
+{
+	struct { __u64 area; __u32 len, sig, flags, pad; } want, got;
+	unsigned long size = chance(50) ? sizeof(want) : rnd(64);
 	long ret;
 
-	say("is traced");
-	fflush(stdout);
-	r = map_pages(1, true);
-	pid = fork();
-	check(pid >= 0, "fork: %m");
-	if (!pid) {
-		become_child(r);
-		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
-			_exit(1);
-		raise(SIGSTOP);
-		_exit(0);
+	memset(&want, 0, sizeof(want));
+	if (me->area) {
+		want.area = addr(me->area);
+		want.len = me->len;
+		want.sig = me->sig;
 	}
-	do {
-		ret = waitpid(pid, &status, 0);
-	} while (ret < 0 && errno == EINTR);
-	check(ret == pid && WIFSTOPPED(status), "no stop: %x", status);
-	memset(&conf, 0xff, sizeof(conf));
-	ret = ptrace(PTRACE_GET_RSEQ_CONFIGURATION, pid, sizeof(conf), &conf);
-	check(ret == sizeof(conf) && conf.area == addr(me->area) &&
-	      conf.len == (me->area ? me->len : 0) &&
-	      conf.sig == (me->area ? me->sig : 0) && !conf.flags && !conf.pad,
-	      "ptrace: %ld %llx %u %x", ret, (unsigned long long)conf.area,
-	      conf.len, conf.sig);
-	/* Without the stop signal, on to the end. */
-	check(!ptrace(PTRACE_DETACH, pid, 0, 0), "PTRACE_DETACH: %m");
-	reap(pid, r);
-	munmap(r, k.page);
+	memset(&got, 0xff, sizeof(got));
+	if (size < sizeof(want))
+		memset((char *)&want + size, 0xff, sizeof(want) - size);
+	ret = trace(PTRACE_GET_RSEQ_CONFIGURATION, pid, size, &got);
+	check(ret == sizeof(got) && !memcmp(&want, &got, sizeof(got)),
+	      "ptrace, size %lu: %ld %llx %x %x", size, ret,
+	      (unsigned long long)got.area, got.len, got.sig);
 }
 
-/* What a step is called, how often it is taken. */
+static void check_traced_segment(const struct user_regs_struct *regs)
+{
+#ifdef __x86_64__
+	const struct segment *segment = &me->segment;
+
+	if (segment->size && !(segment->flags & BY_MM_CID))
+		check(regs->gs_base == segment->base +
+				       me->cpu * segment->stride,
+		      "a tracer sees GS base %llx", regs->gs_base);
+#endif
+}
+
+/* Stops the tracee, and sees where. */
+static void stop_tracee(pid_t pid, struct user_regs_struct *regs)
+{
+	int status;
+	long ret;
+
+	ret = trace(PTRACE_INTERRUPT, pid, 0, NULL);
+	check(!ret, "PTRACE_INTERRUPT: %ld", ret);
+	do {
+		ret = waitpid(pid, &status, __WALL);
+	} while (ret < 0 && errno == EINTR);
+	check(ret == pid && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP,
+	      "the tracee did not stop: status %x", status);
+	ret = trace(PTRACE_GETREGS, pid, 0, regs);
+	check(!ret, "PTRACE_GETREGS: %ld", ret);
+}
+
+static void go_on(int request, pid_t pid)
+{
+	long ret = trace(request, pid, 0, NULL);
+
+	check(!ret, "ptrace %d: %ld", request, ret);
+}
+
+static void set_ip(pid_t pid, __u64 ip)
+{
+	long ret = trace(PTRACE_POKEUSER, pid, USER_IP, (void *)(uintptr_t)ip);
+
+	check(!ret, "PTRACE_POKEUSER: %ld", ret);
+}
+
+/* rseq_cs of the tracee, which is a copy of this process. */
+static __u64 tracee_cs(pid_t pid)
+{
+	__u64 cs;
+	struct iovec here = { &cs, sizeof(cs) };
+	struct iovec there = { (void *)&me->area->rseq_cs, sizeof(cs) };
+
+	check(process_vm_readv(pid, &here, 1, &there, 1, 0) == sizeof(cs),
+	      "process_vm_readv: %m");
+	return cs;
+}
+
+static void set_tracee_cs(pid_t pid, __u64 cs)
+{
+	struct iovec here = { &cs, sizeof(cs) };
+	struct iovec there = { (void *)&me->area->rseq_cs, sizeof(cs) };
+
+	check(process_vm_writev(pid, &here, 1, &there, 1, 0) == sizeof(cs),
+	      "process_vm_writev: %m");
+}
+
+/* Gets stuck in a section until the tracer has come upon it there. */
+static __attribute__((noreturn))
+void be_traced(struct report *r, __u64 descriptor)
+{
+	static struct rseq_area none;
+	struct rseq_area *area = me->area ? me->area : &none;
+	int ret;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	do {
+		ret = rseq_stuck(&area->rseq_cs, descriptor);
+	} while (!r->hit);
+	r->ret = ret;
+	_exit(0);
+}
+
+/* A tracer stops a thread in its section, and changes what is there. */
+static void step_ptrace(void)
+{
+	__u64 here = addr(rseq_stuck_here), past = addr(rseq_stuck_past);
+	__u64 ip = chance(50) ? here : past, at = 0, end;
+	struct rseq_cs *cs = (void *)page(PAGE_DATA);
+	struct user_regs_struct regs;
+	enum fate fate = NOTHING;
+	struct report *r;
+	pid_t pid;
+
+	set_section(cs, here, past, make_abort_handler());
+	pid = fork_child(&r);
+	if (!pid)
+		be_traced(r, addr(cs));
+	go_on(PTRACE_SEIZE, pid);
+	for (;;) {
+		stop_tracee(pid, &regs);
+		if (regs.IP == here)
+			break;
+		go_on(PTRACE_CONT, pid);
+		sched_yield();
+	}
+	r->hit = true;
+	check_configuration(pid);
+	check_traced_segment(&regs);
+	if (me->area) {
+		check(tracee_cs(pid) == addr(cs),
+		      "a tracer sees rseq_cs %llx in the section",
+		      (unsigned long long)tracee_cs(pid));
+		at = chance(50) ? addr(cs) : make_descriptor(ip);
+		if (sizeof(long) == 4)
+			at = (__u32)at;
+		set_tracee_cs(pid, at);
+		fate = judge(at, ip);
+	}
+	/* This alone does not make a system call of it. */
+	if (chance(20)) {
+		long ret;
+
+		regs.ORIG_AX = SYS_getpid;
+		ret = trace(PTRACE_SETREGS, pid, 0, &regs);
+		check(!ret, "PTRACE_SETREGS: %ld", ret);
+	}
+	set_ip(pid, ip);
+	say("is traced, with descriptor %llx, and set %s the loop: %s",
+	    (unsigned long long)at, ip == here ? "into" : "behind",
+	    fates[fate]);
+	foresee(VERDICT(fate));
+	r->death_due = fate == DIE;
+	if (ip == here && (fate == CLEAR || fate == NOTHING)) {
+		/*
+		 * It is there still, and nothing else has changed. It may be
+		 * stopped again before it has been in user mode.
+		 */
+		end = now_ms() + WAIT_MS;
+		do {
+			go_on(PTRACE_CONT, pid);
+			sched_yield();
+			stop_tracee(pid, &regs);
+			check(regs.IP == here, "the tracee is at %llx, not %llx",
+			      (unsigned long long)regs.IP,
+			      (unsigned long long)here);
+		} while (me->area && tracee_cs(pid) && now_ms() < end);
+		check(!me->area || !tracee_cs(pid),
+		      "rseq_cs of the tracee is %llx",
+		      (unsigned long long)tracee_cs(pid));
+		set_ip(pid, past);
+	}
+	go_on(PTRACE_DETACH, pid);
+	check(reap(pid, r) == (fate == DIE), "the tracee lives");
+	check(fate == DIE || r->ret == (fate == ABORT),
+	      "the tracee was %saborted", r->ret ? "" : "not ");
+	munmap(r, 2 * k.page);
+}
+
+static int expect_slice(unsigned long op, unsigned long value, bool more)
+{
+	if (more)
+		return -EINVAL;
+	if (op == PR_SLICE_GET)
+		return value ? -EINVAL : me->sliced;
+	if (op != PR_SLICE_SET || value > 1)
+		return -EINVAL;
+	if (!k.slices_offered)
+		return -ENOTSUPP;
+	if (!me->area)
+		return -ENXIO;
+	return is_extended() ? 0 : -ENOTSUPP;
+}
+
+static void do_slice(unsigned long op, unsigned long value, unsigned long arg4,
+		     unsigned long arg5, int want)
+{
+	int got;
+
+	say("prctl %lu %lx %lx %lx: %d", op, value, arg4, arg5, want);
+	foresee(want);
+	got = slice_prctl(op, value, arg4, arg5);
+	check(got == want, "prctl %lu %lx %lx %lx: %d, not %d", op, value, arg4,
+	      arg5, got, want);
+}
+
+static void step_slice(void)
+{
+	unsigned long op = PR_SLICE_GET, value = 0, arg4 = 0, arg5 = 0;
+	int want;
+
+	/* The area cannot be written, and may be looked at. */
+	if (chance(8) && me->area && is_extended() && k.slices_offered &&
+	    addr(me->area) < addr(page(PAGE_DATA))) {
+		if (!death_begin(true))
+			return;
+		me->quiet = true;
+		check(!mprotect(page(PAGE_AREA), k.page, PROT_READ),
+		      "mprotect: %m");
+		do_slice(PR_SLICE_SET, !me->sliced, 0, 0, -EFAULT);
+		check(!mprotect(page(PAGE_AREA), k.page,
+				PROT_READ | PROT_WRITE), "mprotect: %m");
+		me->quiet = false;
+		verify();
+		do_slice(PR_SLICE_GET, 0, 0, 0, me->sliced);
+		death_end();
+		return;
+	}
+	if (chance(70)) {
+		op = PR_SLICE_SET;
+		value = rnd(2);
+	}
+	if (chance(8))
+		op = chance(50) ? rnd(8) : rnd64();
+	if (chance(10))
+		value = chance(50) ? 1UL << rnd(8 * sizeof(value)) : rnd64();
+	if (chance(8))
+		arg4 = 1UL << rnd(8 * sizeof(arg4));
+	if (chance(8))
+		arg5 = 1UL << rnd(8 * sizeof(arg5));
+	want = expect_slice(op, value, arg4 || arg5);
+	do_slice(op, value, arg4, arg5, want);
+	if (!want && op == PR_SLICE_SET)
+		me->sliced = value;
+	do_slice(PR_SLICE_GET, 0, 0, 0, me->sliced);
+	verify();
+}
+
+/* Without a request there is nothing to yield, whatever the area says. */
+static void step_slice_yield(void)
+{
+	bool forged = me->area && is_extended() && chance(50);
+	long ret;
+
+	say("yields %s", forged ? "what it forged" : "nothing");
+	foresee(0);
+	if (forged) {
+		me->quiet = true;
+		slice_ctrl(me->area)->granted = 1;
+	}
+	ret = slice_yield();
+	check(!ret, "rseq_slice_yield without a request: %ld", ret);
+	if (forged) {
+		slice_ctrl(me->area)->granted = 0;
+		me->quiet = false;
+	}
+	verify();
+}
+
+/* Wants the CPU of a thread a short time after it was told to. */
+static struct rival {
+	sem_t go;
+	int __shared ran;
+	bool __shared done;
+} no_rival;
+
+static void *rival_thread(void *arg)
+{
+	static const struct sched_param param = { .sched_priority = 1 };
+	static const struct timespec soon = { .tv_nsec = 200000 };
+	struct rival *rival = arg;
+
+	sched_setscheduler(0, SCHED_FIFO, &param);
+	for (;;) {
+		while (sem_wait(&rival->go))
+			;
+		if (rival->done)
+			return NULL;
+		nanosleep(&soon, NULL);
+		rival->ran++;
+	}
+}
+
+/* How a grant ends; at the end of each, there is none. */
+static void end_grant(void)
+{
+	struct slice_ctrl *ctrl = slice_ctrl(me->area);
+	int what = rnd(5);
+	long ret = 0;
+
+	switch (what) {
+	case 0:
+	case 1:
+		ret = slice_yield();
+		check(ret == 0 || ret == 1, "rseq_slice_yield: %ld", ret);
+		if (ret)
+			count(&k.first->counts.in_time);
+		foresee(ret);
+		break;
+	case 2:
+		syscall(chance(50) ? SYS_getpid : -1);
+		break;
+	case 3:
+		while (ctrl->granted)
+			;
+		break;
+	case 4:
+		/* The handler looks at it. */
+		trap(0, NOTHING, rnd(ARRAY_SIZE(trap_at)));
+		break;
+	}
+	check(!ctrl->granted, "still granted after its end in way %d", what);
+}
+
+/*
+ * Asks, or does not, and a rival comes for the CPU. A preemption in user mode
+ * answers a request, unless there was more to do, such as a signal.
+ */
+static void step_slice_ask(void)
+{
+	struct rival rival = no_rival;
+	bool asks = chance(75), may, answered = false;
+	struct slice_ctrl *ctrl;
+	pthread_t thread;
+	int i, ran;
+
+	if (!me->area || !is_extended())
+		return;
+	if (!me->sliced && chance(60)) {
+		do_slice(PR_SLICE_SET, 1, 0, 0, expect_slice(PR_SLICE_SET, 1,
+							     false));
+		me->sliced = k.slices_offered;
+	}
+	may = asks && me->sliced;
+	ctrl = slice_ctrl(me->area);
+	say("%s a slice, and %s", asks ? "asks for" : "does not ask for",
+	    may ? "may have it" : "must not have it");
+	sem_init(&rival.go, 0, 0);
+	check(!pthread_create(&thread, NULL, rival_thread, &rival),
+	      "pthread_create: %m");
+	for (i = 0; i < (may && !answered ? TRIES : 3); i++) {
+		ran = rival.ran;
+		sem_post(&rival.go);
+		ctrl->request = asks;
+		while (!ctrl->granted && rival.ran == ran)
+			;
+		/* Only a grant takes the request away. */
+		if (!ctrl->request && asks) {
+			check(may, "the request of a thread that may not ask was answered");
+			if (!answered)
+				count(&k.first->counts.granted);
+			answered = true;
+		}
+		if (ctrl->granted) {
+			check(may, "granted");
+			check(!ctrl->request, "granted and still requested");
+			end_grant();
+		}
+		check(ctrl->request == (asks && !may) || may,
+		      "the request is %u", ctrl->request);
+		ctrl->request = 0;
+		check(!slice_yield() || may, "yielded nothing");
+		check(!ctrl->granted, "granted after rseq_slice_yield");
+		while (rival.ran == ran)
+			sched_yield();
+	}
+	check(answered == may, "no request was answered in %d tries", i);
+	rival.done = true;
+	sem_post(&rival.go);
+	pthread_join(thread, NULL);
+	sem_destroy(&rival.go);
+	verify();
+}
+
+#ifdef __x86_64__
+/* Where a structure for arch_prctl() may be; at times where none can be. */
+static __u64 segment_place(void)
+{
+	if (chance(8))
+		return addr(page(PAGE_HOLE)) - 8 * rnd(6);
+	if (chance(5))
+		return wild_address();
+	return addr(page(PAGE_DATA)) + rnd(2 * k.page - SEGMENT_SIZE - 16);
+}
+
+static bool writable(__u64 at, __u64 size)
+{
+	return at >= addr(page(PAGE_DATA)) && at < addr(page(PAGE_HOLE)) &&
+	       size <= addr(page(PAGE_HOLE)) - at;
+}
+
+/* Is the memory of each index in user space? */
+static bool segment_fits(const struct segment *segment)
+{
+	__u64 size, end;
+
+	return !__builtin_mul_overflow(segment->stride, k.counted_cpus, &size) &&
+	       !__builtin_add_overflow(segment->base, size, &end) &&
+	       end <= k.top && segment->base < k.top;
+}
+
+static int expect_segment_set(__u64 at, const struct segment *segment, bool more)
+{
+	if (!writable(at, sizeof(segment->size)))
+		return -EFAULT;
+	if (segment->size < SEGMENT_SIZE)
+		return -EINVAL;
+	if (segment->size > k.page)
+		return -E2BIG;
+	if (!writable(at, segment->size))
+		return -EFAULT;
+	if (more)
+		return -E2BIG;
+	if (segment->flags & ~(__u64)BY_MM_CID || !segment_fits(segment))
+		return -EINVAL;
+	return me->segment.size || me->gs ? -EBUSY : 0;
+}
+
+static void step_segment_set(void)
+{
+	const __u64 sizes[] = {
+		0, 8, SEGMENT_SIZE - 1, SEGMENT_SIZE + 1, SEGMENT_SIZE + 8,
+		k.page, k.page + 1, 1ULL << 32, UINT64_MAX,
+	};
+	struct segment segment = {
+		.size = SEGMENT_SIZE, .flags = rnd(2), .base = k.areas,
+		.stride = k.page,
+	};
+	__u64 at = segment_place(), rest;
+	bool more = false;
+	int want, got;
+
+	if (chance(35)) {
+		switch (rnd(6)) {
+		case 0:
+			segment.size = sizes[rnd(ARRAY_SIZE(sizes))];
+			break;
+		case 1:
+			segment.flags = 1ULL << rnd(64);
+			break;
+		case 2:
+			segment.base = wild_address();
+			break;
+		case 3:
+			segment.stride = chance(50) ? wild_address() : 0;
+			break;
+		case 4:
+			/* Ends just around the top. */
+			segment.base = k.top - k.counted_cpus * k.page +
+				       rnd(3) - 1;
+			break;
+		case 5:
+			segment.stride = (k.top - segment.base) /
+					 k.counted_cpus + rnd(3) - 1;
+			break;
+		}
+	}
+	/* Room for what the kernel does not know: zeros, or something. */
+	if (segment.size > SEGMENT_SIZE && segment.size <= k.page) {
+		rest = segment.size - SEGMENT_SIZE;
+		if (writable(at, segment.size)) {
+			more = chance(50);
+			memset((void *)(at + SEGMENT_SIZE), 0, rest);
+			if (more)
+				*(char *)(at + SEGMENT_SIZE + rnd(rest)) = 1;
+		} else {
+			at = addr(page(PAGE_HOLE)) - SEGMENT_SIZE;
+		}
+	}
+	if (writable(at, SEGMENT_SIZE))
+		memcpy((void *)at, &segment, SEGMENT_SIZE);
+	else if (writable(at, sizeof(segment.size)))
+		memcpy((void *)at, &segment.size, sizeof(segment.size));
+	want = expect_segment_set(at, &segment, more);
+	say("sets segment size %llx flags %llx base %llx stride %llx at %llx: %d",
+	    (unsigned long long)segment.size,
+	    (unsigned long long)segment.flags,
+	    (unsigned long long)segment.base,
+	    (unsigned long long)segment.stride, (unsigned long long)at, want);
+	foresee(want);
+	me->quiet = true;
+	got = segment_prctl(ARCH_SET_PERCPU_SEGMENT, at);
+	check(got == want, "ARCH_SET_PERCPU_SEGMENT: %d, not %d", got, want);
+	if (!want) {
+		me->segment = segment;
+		me->segment.size = SEGMENT_SIZE;
+	}
+	me->quiet = false;
+	verify();
+}
+
+static void step_segment_get(void)
+{
+	__u64 at = segment_place();
+	struct segment segment = { .size = SEGMENT_SIZE }, *got_segment;
+	int want, got;
+
+	if (chance(20))
+		segment.size = rnd(2 * SEGMENT_SIZE);
+	if (writable(at, sizeof(segment.size)))
+		memcpy((void *)at, &segment.size, sizeof(segment.size));
+	if (!writable(at, sizeof(segment.size)))
+		want = -EFAULT;
+	else if (segment.size < SEGMENT_SIZE)
+		want = -EINVAL;
+	else if (!me->segment.size)
+		want = -ENOENT;
+	else
+		want = writable(at, SEGMENT_SIZE) ? 0 : -EFAULT;
+	say("gets segment size %llx at %llx: %d",
+	    (unsigned long long)segment.size, (unsigned long long)at, want);
+	foresee(want);
+	got = segment_prctl(ARCH_GET_PERCPU_SEGMENT, at);
+	check(got == want, "ARCH_GET_PERCPU_SEGMENT: %d, not %d", got, want);
+	got_segment = (void *)at;
+	check(want || !memcmp(got_segment, &me->segment, SEGMENT_SIZE),
+	      "ARCH_GET_PERCPU_SEGMENT: size %llx flags %llx base %llx stride %llx",
+	      (unsigned long long)got_segment->size,
+	      (unsigned long long)got_segment->flags,
+	      (unsigned long long)got_segment->base,
+	      (unsigned long long)got_segment->stride);
+}
+
+static void step_segment_clear(void)
+{
+	__u64 arg = chance(20) ? wild_address() : 0;
+	int want = arg ? -EINVAL : me->segment.size ? 0 : -ENOENT, got;
+
+	say("clears segment, %llx: %d", (unsigned long long)arg, want);
+	foresee(want);
+	me->quiet = true;
+	got = segment_prctl(ARCH_CLEAR_PERCPU_SEGMENT, arg);
+	check(got == want, "ARCH_CLEAR_PERCPU_SEGMENT: %d, not %d", got, want);
+	if (!want)
+		me->segment.size = 0;
+	/* The base is 0 then, and was something else if this is a segment's. */
+	me->quiet = false;
+	verify();
+}
+
+/* The other user of %gs. */
+static void step_segment_gs(void)
+{
+	__u64 base = chance(50) ? 0 : k.areas + rnd(k.page);
+	struct segment segment = {
+		.size = SEGMENT_SIZE, .base = k.areas, .stride = k.page,
+	};
+	int want, got;
+
+	if (chance(20))
+		base = wild_address();
+	want = base >= k.top ? -EPERM : me->segment.size ? -EBUSY : 0;
+	say("sets GS base %llx: %d", (unsigned long long)base, want);
+	foresee(want);
+	got = segment_prctl(ARCH_SET_GS, base);
+	check(got == want, "ARCH_SET_GS: %d, not %d", got, want);
+	if (!want)
+		me->gs = base;
+	verify();
+	if (me->segment.size || me->gs)
+		return;
+	/* A selector whose base is 0. */
+	foresee(-EBUSY);
+	gs_select(data_selector());
+	got = segment_prctl(ARCH_SET_PERCPU_SEGMENT, addr(&segment));
+	gs_select(0);
+	check(got == -EBUSY, "ARCH_SET_PERCPU_SEGMENT with a selector: %d",
+	      got);
+	verify();
+}
+
+static void step_segment(void)
+{
+	switch (rnd(8)) {
+	case 0:
+	case 1:
+	case 2:
+	case 3:
+		step_segment_set();
+		break;
+	case 4:
+	case 5:
+		step_segment_get();
+		break;
+	case 6:
+		step_segment_clear();
+		break;
+	case 7:
+		step_segment_gs();
+		break;
+	}
+}
+#else
+/* The call is there. */
+static void step_segment(void)
+{
+	struct segment segment = { .size = SEGMENT_SIZE };
+	int option = ARCH_SET_PERCPU_SEGMENT + rnd(3), got;
+
+	say("asks for a segment, option %x", option);
+	foresee(-EINVAL);
+	got = segment_prctl(option, addr(&segment));
+	check(got == -EINVAL, "a segment in 32 bits: %d", got);
+}
+#endif
+
+/* What a step is called, how often it is taken, and what it needs. */
 static const struct step {
 	const char *name;
 	unsigned int weight;
 	void (*take)(void);
+	const bool *needs;
 } steps[] = {
-	{ "register",		10,	step_register },
-	{ "register_well",	25,	step_register_well },
-	{ "unregister",		8,	step_unregister },
-	{ "move",		10,	step_move },
-	{ "yield",		4,	step_yield },
-	{ "trap",		35,	step_trap },
-	{ "trap_good",		20,	step_trap_good },
-	{ "data_gone",		8,	step_data_gone },
-	{ "area_gone",		3,	step_area_gone },
-	{ "area_dropped",	4,	step_area_dropped },
-	{ "overwrite",		6,	step_overwrite },
-	{ "count",		10,	step_count },
-	{ "other",		12,	step_other },
-	{ "membarrier",		4,	step_membarrier },
-	{ "fork",		5,	step_fork },
-	{ "exec",		1,	step_exec },
-	{ "ptrace",		3,	step_ptrace },
+	{ "register",		10,	step_register, NULL },
+	{ "register_well",	25,	step_register_well, NULL },
+	{ "unregister",		8,	step_unregister, NULL },
+	{ "move",		10,	step_move, NULL },
+	{ "yield",		4,	step_yield, NULL },
+	{ "trap",		35,	step_trap, NULL },
+	{ "trap_good",		20,	step_trap_good, NULL },
+	{ "data_gone",		8,	step_data_gone, NULL },
+	{ "area_gone",		3,	step_area_gone, NULL },
+	{ "area_dropped",	4,	step_area_dropped, NULL },
+	{ "overwrite",		6,	step_overwrite, NULL },
+	{ "count",		14,	step_count, NULL },
+	{ "other",		12,	step_other, NULL },
+	{ "membarrier",		4,	step_membarrier, NULL },
+	{ "fork",		5,	step_fork, NULL },
+	{ "exec",		2,	step_exec, NULL },
+	{ "thread",		4,	step_thread, NULL },
+	{ "ptrace",		6,	step_ptrace, NULL },
+	{ "slice",		8,	step_slice,	  &k.slices },
+	{ "slice_yield",	3,	step_slice_yield, &k.slices },
+	{ "slice_ask",		6,	step_slice_ask,	  &k.slices },
+	{ "segment",		16,	step_segment,	  &k.segments },
 };
+
+static_assert(ARRAY_SIZE(steps) <= MAX_KINDS, "kinds of steps");
+
+static unsigned int weight(unsigned int kind)
+{
+	const bool *needs = steps[kind].needs;
+
+	return needs && !*needs ? 0 : steps[kind].weight;
+}
 
 static void take_step(unsigned int nr)
 {
 	unsigned int i, total = 0, choice;
 
 	for (i = 0; i < ARRAY_SIZE(steps); i++)
-		total += steps[i].weight;
+		total += weight(i);
 	choice = rnd(total);
-	for (i = 0; choice >= steps[i].weight; i++)
-		choice -= steps[i].weight;
+	for (i = 0; choice >= weight(i); i++)
+		choice -= weight(i);
+	me->step = nr;
+	me->kind = i;
 	say("step %u: %s", nr, steps[i].name);
-	count(&k.first->steps);
+	count(&k.first->counts.steps);
 	steps[i].take();
 }
 
 static void run_steps(unsigned int n)
 {
+	bool first = !k.depth;
 	__u64 rng = me->rng;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
 		/* By its number, so that others can be left out. */
 		me->rng = mix(rng + i);
-		if (!k.depth && !(k.mask >> i & 1))
+		if (first && !(k.mask >> i & 1))
 			continue;
+		if (first)
+			pthread_rwlock_rdlock(&k.steps);
 		take_step(i);
+		if (first)
+			pthread_rwlock_unlock(&k.steps);
 	}
 	me->rng = rng;
 }
@@ -1178,12 +2105,21 @@ static __attribute__((noreturn)) void run_case(void)
 	static const struct rlimit no_core;
 	static struct thread threads[MAX_THREADS];
 	pthread_t ids[MAX_THREADS];
+	pthread_rwlockattr_t attr;
 	unsigned long sum;
 	int i, which;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_CORE, &no_core);
-	alarm(HUNG_SECONDS);
+	alarm(k.patience);
+	/* Who is about to die need not wait for a moment without any steps. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr,
+				      PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&k.steps, &attr);
+	set_section(&k.count_cs, addr(rseq_count_start), addr(rseq_count_end),
+		    addr(rseq_count_abort));
+	k.stand_ins = mix(k.seed ^ k.seed << 32) & 1;
 	on(SIGUSR1, on_signal);
 	on(SIGILL, on_trap);
 	on(SIGTRAP, on_trap);
@@ -1204,10 +2140,12 @@ static __attribute__((noreturn)) void run_case(void)
 	}
 	for (which = 0; which < 2 && !k.uncounted; which++) {
 		for (sum = 0, i = 0; i < MAX_CPUS; i++)
-			sum += k.counters[which][16 * i];
+			sum += k.counters[which][COUNTER_STRIDE * i];
 		check(sum == k.done[which], "%lu of %lu commits are lost",
 		      k.done[which] - sum, k.done[which]);
+		k.first->counts.commits += sum;
 	}
+	k.first->counts.ends++;
 	_exit(0);
 }
 
@@ -1248,11 +2186,10 @@ static bool play(struct report *r)
 		return true;
 	if (r->surprised)
 		return false;
-	if (r->deaths_due &&
-	    ((WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) ||
-	     (WIFEXITED(status) && WEXITSTATUS(status) == DIED)))
+	if (died(status, r))
 		return true;
 	r->thread = -1;
+	r->step = -1;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
 		snprintf(r->text, sizeof(r->text), "hung");
 	else
@@ -1261,12 +2198,19 @@ static bool play(struct report *r)
 	return false;
 }
 
+static void set_case(__u64 seed)
+{
+	k.seed = seed;
+	k.only_thread = -1;
+	k.mask = (1UL << MAX_STEPS) - 1;
+}
+
 /* Does it happen again, in a few tries? */
-static bool again(struct report *r)
+static bool again(struct report *r, __u64 end)
 {
 	int i;
 
-	for (i = 0; i < 20; i++)
+	for (i = 0; i < 20 && now_ms() < end; i++)
 		if (!play(r))
 			return true;
 	return false;
@@ -1275,23 +2219,24 @@ static bool again(struct report *r)
 /* Prints a surprise, and the least that it takes to see it again. */
 static void explain(struct report *r)
 {
-	unsigned long all = (1UL << MAX_STEPS) - 1;
+	__u64 end = now_ms() + REDUCE_SECONDS * 1000;
 	int thread = r->thread, i;
 
-	printf("# seed %" PRIu64 ": thread %d: %s\n", (uint64_t)k.seed, thread,
-	       r->text);
-	k.mask = all;
-	if (!again(r)) {
+	printf("# seed %" PRIu64 ": thread %d, step %d: %s\n",
+	       (uint64_t)k.seed, thread, r->step, r->text);
+	fflush(stdout);
+	k.patience = HUNG_AGAIN_SECONDS;
+	if (!again(r, end)) {
 		printf("# it was not seen again: fuzz -r %" PRIu64 "\n",
 		       (uint64_t)k.seed);
-		return;
+		goto out;
 	}
 	k.only_thread = thread;
-	if (thread >= 0 && !again(r))
+	if (thread >= 0 && !again(r, end))
 		k.only_thread = -1;
 	for (i = 0; i < MAX_STEPS; i++) {
 		k.mask &= ~(1UL << i);
-		if (!again(r))
+		if (!again(r, end))
 			k.mask |= 1UL << i;
 	}
 	printf("# replay: fuzz -v -r %" PRIu64, (uint64_t)k.seed);
@@ -1300,70 +2245,182 @@ static void explain(struct report *r)
 	printf(" -k %lx\n", k.mask);
 	fflush(stdout);
 	k.verbose = true;
-	again(r);
-	printf("# thread %d: %s\n", r->thread, r->text);
+	again(r, now_ms() + HUNG_SECONDS * 1000);
+	printf("# thread %d, step %d: %s\n", r->thread, r->step, r->text);
 	fflush(stdout);
 	k.verbose = false;
+out:
+	k.patience = HUNG_SECONDS;
+}
+
+static void add(struct counts *total, const struct counts *counts)
+{
+	const __u64 *from = (const __u64 *)counts;
+	__u64 *to = (__u64 *)total;
+	size_t i;
+
+	for (i = 0; i < sizeof(*total) / sizeof(*to); i++)
+		to[i] += from[i];
+}
+
+/* How often each was foreseen, by step. */
+static void print_kinds(const struct counts *c)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		printf("# %-14s", steps[i].name);
+		for (j = 0; j < ARRAY_SIZE(verdicts); j++)
+			if (c->kinds[i][j])
+				printf(" %s %" PRIu64, verdicts[j].name,
+				       (uint64_t)c->kinds[i][j]);
+		printf("\n");
+	}
+}
+
+/* How often a verdict was foreseen, in whatever step. */
+static __u64 foreseen(const struct counts *c, int value)
+{
+	__u64 sum = 0;
+	unsigned int i, j;
+
+	for (j = 0; verdicts[j].value != value; j++)
+		;
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
+		sum += c->kinds[i][j];
+	return sum;
 }
 
 /* Seeds from @seed on, each @stride-th; until @end in ms, or @cases. */
 static int hunt(__u64 seed, int stride, __u64 end, unsigned long cases,
-		int out)
+		struct counts *total)
 {
-	struct report *r = map_pages(1, true);
-	unsigned long sum[5] = { 0 };
+	struct report *r = map_pages(2, true);
 
-	for (; sum[0] < cases && now_ms() < end; seed += stride) {
-		k.seed = seed;
-		k.only_thread = -1;
-		k.mask = (1UL << MAX_STEPS) - 1;
+	for (; total->cases < cases && now_ms() < end; seed += stride) {
+		set_case(seed);
 		if (!play(r)) {
 			explain(r);
 			return 1;
 		}
-		sum[0]++;
-		sum[1] += r->steps;
-		sum[2] += r->aborts;
-		sum[3] += r->clears;
-		sum[4] += r->deaths;
+		r->counts.cases = 1;
+		add(total, &r->counts);
 	}
-	return write(out, sum, sizeof(sum)) != sizeof(sum);
+	return 0;
 }
 
 static int hunt_in_parallel(__u64 seed, int jobs, unsigned int seconds,
-			    unsigned long cases)
+			    unsigned long cases, bool table)
 {
-	unsigned long sum[5], total[5] = { 0 };
+	size_t pages = sizeof(struct counts) * jobs / k.page + 1;
 	__u64 start = now_ms(), elapsed;
-	int i, j, status, pipes[2], bad = 0;
+	struct counts *counts, total;
+	int i, status, bad = 0;
 
-	if (pipe(pipes))
-		return 1;
+	counts = map_pages(pages, true);
 	for (i = 0; i < jobs; i++) {
 		fflush(stdout);
-		if (!fork())
-			_exit(hunt(seed + i, jobs, start + seconds * 1000ULL,
-				   (cases - 1) / jobs + 1, pipes[1]));
+		if (!fork()) {
+			i = hunt(seed + i, jobs, start + seconds * 1000ULL,
+				 (cases - 1) / jobs + 1, &counts[i]);
+			_exit(i);
+		}
 	}
-	close(pipes[1]);
-	while (read(pipes[0], sum, sizeof(sum)) == sizeof(sum))
-		for (j = 0; j < 5; j++)
-			total[j] += sum[j];
 	while (wait(&status) > 0)
 		bad |= status;
-	elapsed = now_ms() - start;
-	printf("%lu cases in %" PRIu64 " s: %lu steps (%" PRIu64
-	       " a second), %lu aborts, %lu clears, %lu times death\n",
-	       total[0], (uint64_t)elapsed / 1000, total[1],
-	       (uint64_t)(total[1] * 1000 / (elapsed + 1)), total[2], total[3],
-	       total[4]);
-	return bad != 0;
+	elapsed = now_ms() - start + 1;
+	memset(&total, 0, sizeof(total));
+	for (i = 0; i < jobs; i++)
+		add(&total, &counts[i]);
+	if (table)
+		print_kinds(&total);
+	/* Of so many, one at least was in time. */
+	if (total.granted > 200 && !total.in_time) {
+		printf("none of %" PRIu64 " time slices was given back in time\n",
+		       (uint64_t)total.granted);
+		bad = 1;
+	}
+	printf("%" PRIu64 " aborts, %" PRIu64 " clears, %" PRIu64 " times death, %"
+	       PRIu64 " commits, %" PRIu64 " time slices (%" PRIu64
+	       " given back), %" PRIu64 " cases to their end\n",
+	       (uint64_t)foreseen(&total, VERDICT(ABORT)),
+	       (uint64_t)foreseen(&total, VERDICT(CLEAR)),
+	       (uint64_t)foreseen(&total, VERDICT(DIE)),
+	       (uint64_t)total.commits, (uint64_t)total.granted,
+	       (uint64_t)total.in_time, (uint64_t)total.ends);
+	printf("%" PRIu64 " cases, %" PRIu64 " steps in %" PRIu64 " s: %" PRIu64
+	       ".%" PRIu64 " cases and %" PRIu64 " steps a second\n",
+	       (uint64_t)total.cases, (uint64_t)total.steps,
+	       (uint64_t)elapsed / 1000,
+	       (uint64_t)(total.cases * 1000 / elapsed),
+	       (uint64_t)(total.cases * 10000 / elapsed % 10),
+	       (uint64_t)(total.steps * 1000 / elapsed));
+	return bad || !total.cases;
+}
+
+/* Prints the seeds that reach what those before them have not. */
+static int pick(__u64 seed, unsigned long cases)
+{
+	struct report *r = map_pages(2, true);
+	struct counts total = { 0 };
+	unsigned int i, j;
+	bool new;
+
+	for (; cases--; seed++) {
+		set_case(seed);
+		if (!play(r)) {
+			explain(r);
+			return 1;
+		}
+		for (new = false, i = 0; i < ARRAY_SIZE(steps); i++)
+			for (j = 0; j < ARRAY_SIZE(verdicts); j++)
+				new |= r->counts.kinds[i][j] &&
+				       !total.kinds[i][j];
+		if (!new)
+			continue;
+		add(&total, &r->counts);
+		printf("%" PRIu64 "\n", (uint64_t)seed);
+		fflush(stdout);
+	}
+	print_kinds(&total);
+	return 0;
+}
+
+/* Does a corpus reach every step, and every verdict that is to be had? */
+static bool is_complete(const struct counts *c)
+{
+	bool complete = true;
+	unsigned int i, j;
+	__u64 sum;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		for (sum = 0, j = 0; j < ARRAY_SIZE(verdicts); j++)
+			sum += c->kinds[i][j];
+		if (sum || !weight(i))
+			continue;
+		printf("# no seed takes the step %s\n", steps[i].name);
+		complete = false;
+	}
+	for (j = 0; j < ARRAY_SIZE(verdicts); j++) {
+		int value = verdicts[j].value;
+
+		if (foreseen(c, value) ||
+		    ((value == -ENOTSUPP || value == -ENXIO || value == 1) &&
+		     !k.slices_offered) ||
+		    ((value == -ENOENT || value == -E2BIG) &&
+		     (!k.segments || sizeof(long) == 4)))
+			continue;
+		printf("# no seed comes to %s\n", verdicts[j].name);
+		complete = false;
+	}
+	return complete;
 }
 
 /* The seeds of a file, as TAP. */
-static int corpus(const char *name)
+static int corpus(const char *name, bool table)
 {
-	struct report *r = map_pages(1, true);
+	struct report *r = map_pages(2, true);
+	struct counts total = { 0 };
 	unsigned long long seeds[1024];
 	int n = 0, i, bad = 0;
 	char line[64];
@@ -1377,12 +2434,11 @@ static int corpus(const char *name)
 		if (sscanf(line, "%llu", &seeds[n]) == 1)
 			n++;
 	fclose(file);
-	printf("TAP version 13\n1..%d\n", n);
+	printf("TAP version 13\n1..%d\n", n + 1);
 	for (i = 0; i < n; i++) {
-		k.seed = seeds[i];
-		k.only_thread = -1;
-		k.mask = (1UL << MAX_STEPS) - 1;
+		set_case(seeds[i]);
 		if (play(r)) {
+			add(&total, &r->counts);
 			printf("ok %d seed %llu\n", i + 1, seeds[i]);
 		} else {
 			bad = 1;
@@ -1392,16 +2448,44 @@ static int corpus(const char *name)
 		}
 		fflush(stdout);
 	}
+	if (table)
+		print_kinds(&total);
+	if (!is_complete(&total)) {
+		bad = 1;
+		printf("not ");
+	}
+	printf("ok %d every step and every verdict was reached\n", n + 1);
 	return bad;
 }
 
-/* A program that was just executed has no registration. */
+/* A program that was just executed has no registration, nor anything else. */
 static int fresh(void)
 {
 	static alignas(64) struct rseq_area area;
 
 	return rseq_unregister(&area, RSEQ_ORIG_SIZE) != -EINVAL ||
-	       rseq_register(&area, RSEQ_ORIG_SIZE);
+	       rseq_register(&area, RSEQ_ORIG_SIZE) ||
+	       slice_prctl(PR_SLICE_GET, 0, 0, 0) > 0 ||
+	       (segment_is_there() && gs_base());
+}
+
+/* What the kernel has, beside rseq() itself. */
+static void find_features(void)
+{
+	unsigned int i;
+
+	k.slices = rseq_feature_size() > RSEQ_SIZE_MM_CID;
+	k.slices_offered = k.slices && slice_offered();
+	slice_be_long();
+	if (sizeof(long) == 4) {
+		k.segments = true;
+		return;
+	}
+	k.counted_cpus = counted_cpus();
+	k.segments = k.counted_cpus && segment_is_there();
+	k.areas = addr(map_pages(k.counted_cpus + 1, true));
+	for (i = 0; i < k.counted_cpus; i++)
+		*(__u64 *)(uintptr_t)(k.areas + i * k.page) = i;
 }
 
 int main(int argc, char **argv)
@@ -1410,13 +2494,13 @@ int main(int argc, char **argv)
 	unsigned int seconds = 60;
 	const char *file = NULL;
 	__u64 seed = 1;
+	bool one = false, picks = false, table = false;
 	int jobs, opt, i;
-	bool one = false;
 
 	if (argc == 2 && !strcmp(argv[1], "--fresh"))
 		return fresh();
-	k.only_thread = -1;
-	k.mask = (1UL << MAX_STEPS) - 1;
+	set_case(0);
+	k.patience = HUNG_SECONDS;
 	k.page = page_size();
 	k.top = user_top();
 	for (i = 0; i < MAX_CPUS && allowed_cpu(i) >= 0; i++) {
@@ -1426,7 +2510,7 @@ int main(int argc, char **argv)
 		k.nodes[k.cpus[i]] = current_node();
 	}
 	k.nr_cpus = i;
-	for (jobs = 2 * i; (opt = getopt(argc, argv, "j:n:t:s:c:r:T:k:v")) != -1;) {
+	for (jobs = 2 * i; (opt = getopt(argc, argv, "j:n:t:s:c:r:T:k:vp")) != -1;) {
 		switch (opt) {
 		case 'j':
 			jobs = atoi(optarg);
@@ -1456,6 +2540,9 @@ int main(int argc, char **argv)
 		case 'v':
 			k.verbose = true;
 			break;
+		case 'p':
+			picks = true;
+			break;
 		default:
 			return 2;
 		}
@@ -1472,16 +2559,24 @@ int main(int argc, char **argv)
 			CPU_SET(k.cpus[i], &set);
 		sched_setaffinity(0, sizeof(set), &set);
 	}
+	find_features();
+	if (!one) {
+		table = k.verbose;
+		k.verbose = false;
+	}
 	if (file)
-		return corpus(file);
+		return corpus(file, table);
+	if (picks)
+		return pick(seed, cases);
 	if (one) {
-		struct report *r = map_pages(1, true);
+		struct report *r = map_pages(2, true);
 
 		k.seed = seed;
 		if (play(r))
 			return 0;
-		printf("thread %d: %s\n", r->thread, r->text);
+		printf("thread %d, step %d: %s\n", r->thread, r->step,
+		       r->text);
 		return 1;
 	}
-	return hunt_in_parallel(seed, jobs, seconds, cases);
+	return hunt_in_parallel(seed, jobs, seconds, cases, table);
 }

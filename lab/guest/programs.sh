@@ -9,7 +9,7 @@
 #   bare_test   what the bare kernel is asked, into build/bare_test
 #   init32      the first program of a 32-bit guest, and one that does nothing,
 #               into build/init32
-#   fuzz        the fuzzer, into build/fuzz
+#   fuzz        the fuzzer, for 64 and 32 bits, into build/fuzz
 #
 # Nothing is written to the tree.
 set -eu
@@ -63,11 +63,15 @@ bare_test() {
 fuzz() {
 	step "build fuzz"
 	mkdir -p "$build/fuzz"
-	logged fuzz gcc -O2 -Wall -Wextra -Wno-unused-parameter \
-		-Wno-sign-compare -static -pthread \
-		-isystem "$object/usr/include" \
-		-I "$tree/tools/testing/selftests/rseq" \
-		-o "$build/fuzz/fuzz" "$top/lab/fuzz/fuzz.c"
+	for bits in 64 32; do
+		out=$build/fuzz/fuzz
+		[ "$bits" = 64 ] || out=${out}_32
+		logged fuzz gcc "-m$bits" -O2 -Wall -Wextra \
+			-Wno-unused-parameter -Wno-sign-compare -static -pthread \
+			-isystem "$object/usr/include" \
+			-I "$tree/tools/testing/selftests/rseq" \
+			-o "$out" "$top/lab/fuzz/fuzz.c"
+	done
 }
 
 init32() {

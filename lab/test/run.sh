@@ -119,8 +119,9 @@ if [ "$kernel" = ours ]; then
 	done
 	program model "$top/lab/model/run.sh"
 
-	# What once was a surprise, and as much of the rest as fits.
+	# Seeds that reach every kind of step, in 64 and in 32 bits.
 	guest fuzz ours "fuzz -c '$top/lab/fuzz/corpus'"
+	guest fuzz_32 ours "fuzz_32 -c '$top/lab/fuzz/corpus_32'"
 
 	# The programs of others, on stock as well.
 	program conformance "$top/lab/conformance/conformance.sh" short
@@ -176,7 +177,7 @@ for name in $wanted; do
 	case " $matched " in
 	*" $name "*) ;;
 	*) die "TESTS=$name: there is no such test; there are check-bare bare bare32 $(
-		echo $own) model fuzz conformance kunit $(sed 's/.*://' "$build/selftests/kselftest-list.txt" \
+		echo $own) model fuzz fuzz_32 conformance kunit $(sed 's/.*://' "$build/selftests/kselftest-list.txt" \
 		2>/dev/null | tr '\n' ' ')" ;;
 	esac
 done

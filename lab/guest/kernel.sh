@@ -98,5 +98,9 @@ fi
 rm -f "$out/lab.id.new" "$wanted.new"
 
 step "build $name (-j$jobs)"
-logged "kernel-$name" kbuild -j"$jobs" bzImage
+logged "kernel-$name" kbuild -j"$jobs" vmlinux
+# With CCACHE_DEPEND, ccache does not see that the source of the image includes the
+# compressed kernel, and would return one that is another's, of the same size.
+export CCACHE_DISABLE=1
+logged "image-$name" kbuild -j"$jobs" bzImage
 step "$name: $out/arch/x86/boot/bzImage"

@@ -82,6 +82,9 @@ release=$(kbuild -s kernelrelease)
 step "build the packages of $release"
 rm -f "$build"/deb/*.deb "$build"/deb/*.buildinfo "$build"/deb/*.changes
 export KDEB_PKGVERSION="${release%"$suffix"}-1${suffix#-}" KDEB_CHANGELOG_DIST=unstable
+logged deb kbuild -j"${JOBS:-$(nproc)}" vmlinux modules
+# The image without ccache: see lab/guest/kernel.sh.
+export CCACHE_DISABLE=1
 logged deb kbuild -j"${JOBS:-$(nproc)}" bindeb-pkg
 rm -f "$build"/deb/*.buildinfo "$build"/deb/*.changes
 for package in "$build"/deb/*.deb; do

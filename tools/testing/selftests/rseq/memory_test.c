@@ -8,6 +8,7 @@
 #include "rseq_test.h"
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
 
 /**
  * is_present() - does the page table of this process hold a page?
@@ -314,6 +315,21 @@ TEST_F(armed, area_unmapped)
 	EXPECT_KILLED();
 }
 
+static void truncate_area(struct subject *s)
+{
+	if (ftruncate(file_fd, 0))
+		_exit(BROKEN);
+}
+
+TEST_F(armed, area_truncated)
+{
+	self->s->area = (void *)file;
+	/* Nor can the controller look at it any more. */
+	self->s->private_area = true;
+	self->s->companion = truncate_area;
+	EXPECT_KILLED();
+}
+
 /* It is the event that counts: by then everything is as it was. */
 TEST_F(armed, area_accessible_again)
 {
@@ -393,6 +409,123 @@ TEST_F(armed, signature_brought_by_userfaultfd)
 	self->s->prepare = register_page;
 	self->s->companion = bring_page;
 	EXPECT_ABORTED();
+}
+
+/* Registers the page; a signal is to be the event, or not to come at all. */
+static enum event played;
+
+static int register_page_for_event(struct subject *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	if (played != EVENT_SIGNAL)
+		sigaddset(&set, SIGUSR1);
+	return register_page(s) || sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Brings it to a thread that is on another CPU by then. */
+static void move_and_bring_page(struct subject *s)
+{
+	struct uffdio_copy copy = {
+		.dst = addr(brought), .src = addr(file), .len = page_size(),
+	};
+	struct uffd_msg msg;
+	cpu_set_t set;
+
+	s->companion_done = true;
+	if (read(bringer, &msg, sizeof(msg)) != sizeof(msg) ||
+	    sched_getaffinity(getpid(), sizeof(set), &set) ||
+	    move_to_cpu(getpid(), CPU_ISSET(s->cpu, &set) ? s->other : s->cpu) ||
+	    ioctl(bringer, UFFDIO_COPY, &copy))
+		_exit(BROKEN);
+}
+
+static void drop_and_move_and_bring_page(struct subject *s)
+{
+	memcpy(file, brought, page_size());
+	if (drop(brought))
+		_exit(BROKEN);
+	move_and_bring_page(s);
+}
+
+/* Looks at the CPU number before a system call can put it right. */
+static int stuck_and_look(struct subject *s)
+{
+	__u32 cpu;
+	int ret;
+
+	s->ready = true;
+	ret = rseq_stuck(&s->area->rseq_cs, s->descriptor);
+	cpu = s->area->cpu_id;
+	s->count = cpu == current_cpu();
+	return ret;
+}
+
+/*
+ * Moved while it sleeps in the kernel for a page: what was written before that
+ * is not right any more.
+ */
+TEST_F(armed, moved_while_descriptor_is_brought)
+{
+	if (!have_userfaultfd())
+		SKIP(return, "userfaultfd is needed");
+	played = variant->event;
+	memcpy(file, &self->st->cs, sizeof(self->st->cs));
+	brought = map_pages(1, false);
+	self->s->descriptor = addr(brought);
+	self->s->prepare = register_page_for_event;
+	self->s->companion = move_and_bring_page;
+	self->s->body = stuck_and_look;
+	EXPECT_ABORTED();
+	EXPECT_TRUE(self->s->count);
+}
+
+TEST_F(armed, moved_while_area_is_brought)
+{
+	if (!have_userfaultfd())
+		SKIP(return, "userfaultfd is needed");
+	played = variant->event;
+	brought = map_pages(1, false);
+	self->s->area = (void *)brought;
+	self->s->private_area = true;
+	self->s->prepare = register_page_for_event;
+	self->s->companion = drop_and_move_and_bring_page;
+	self->s->body = stuck_and_look;
+	EXPECT_ABORTED();
+	EXPECT_TRUE(self->s->count);
+}
+
+/* Nobody brings it. */
+static void see_it_wait(struct subject *s)
+{
+	struct uffd_msg msg;
+
+	s->companion_done = true;
+	if (read(bringer, &msg, sizeof(msg)) != sizeof(msg))
+		_exit(BROKEN);
+	s->count = 1;
+}
+
+TEST_F(armed, killed_while_it_waits)
+{
+	struct subject *s = self->s;
+
+	if (!have_userfaultfd())
+		SKIP(return, "userfaultfd is needed");
+	brought = map_pages(1, false);
+	s->descriptor = addr(brought);
+	s->prepare = register_page;
+	s->companion = see_it_wait;
+	subject_start(s);
+	ASSERT_TRUE(subject_wait_armed(s));
+	EXPECT_TRUE(provoke(s, variant->event));
+	EXPECT_TRUE(wait_for(s->count));
+	EXPECT_FALSE(subject_ended(s));
+	EXPECT_EQ(0, kill(s->pid, SIGKILL));
+	EXPECT_TRUE(wait_for(subject_ended(s)));
+	EXPECT_TRUE(WIFSIGNALED(s->status));
+	EXPECT_EQ(SIGKILL, WTERMSIG(s->status));
 }
 
 /* Not in a critical section: the ID fields are all there is to do. */
@@ -630,6 +763,185 @@ TEST_F(idle, area_copied_on_write)
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(0, two_areas(self->len, self->area));
 	EXPECT_EQ(allowed_cpu(0), self->area->cpu_id);
+}
+
+/*
+ * What MADV_WIPEONFORK leaves in the child are zeros, which nobody wrote over
+ * its IDs.
+ */
+TEST_F(idle, area_wiped_on_fork)
+{
+	int status, last = allowed_cpu(allowed_cpus() - 1);
+	pid_t pid;
+
+	if (!last)
+		SKIP(return, "a CPU that is not CPU 0 is needed");
+	ASSERT_EQ(0, madvise(self->area, page_size(), MADV_WIPEONFORK));
+	ASSERT_EQ(0, move_to_cpu(0, last));
+	ASSERT_EQ(0, rseq_register(self->area, self->len));
+	pid = fork();
+	if (!pid)
+		_exit(two_areas(self->len, self->area) ||
+		      self->area->cpu_id != last);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, two_areas(self->len, self->area));
+}
+
+/*
+ * Another thread never stops protecting a page that only the kernel looks at. At
+ * each event it is there or not, or only for some of the accesses: the section
+ * is aborted, or the thread killed.
+ */
+enum page { PAGE_AREA, PAGE_DESCRIPTOR, PAGE_SIGNATURE };
+
+FIXTURE(unsteady) {
+	struct stage *st;
+};
+
+FIXTURE_VARIANT(unsteady) {
+	enum page page;
+	bool extended;
+};
+
+FIXTURE_VARIANT_ADD(unsteady, area) {
+	.page = PAGE_AREA,
+};
+
+FIXTURE_VARIANT_ADD(unsteady, area_extended) {
+	.page = PAGE_AREA,
+	.extended = true,
+};
+
+FIXTURE_VARIANT_ADD(unsteady, descriptor) {
+	.page = PAGE_DESCRIPTOR,
+};
+
+FIXTURE_VARIANT_ADD(unsteady, descriptor_extended) {
+	.page = PAGE_DESCRIPTOR,
+	.extended = true,
+};
+
+FIXTURE_VARIANT_ADD(unsteady, signature) {
+	.page = PAGE_SIGNATURE,
+};
+
+FIXTURE_VARIANT_ADD(unsteady, signature_extended) {
+	.page = PAGE_SIGNATURE,
+	.extended = true,
+};
+
+#define UNSTEADY_MS 1500
+
+static struct {
+	char *page;			/* that comes and goes */
+	struct rseq_area *area;		/* the same area in another place */
+
+	unsigned long __shared aborted, resumed;
+} *unsteady;
+
+FIXTURE_SETUP(unsteady)
+{
+	struct subject *s;
+
+	self->st = map_pages(1, true);
+	s = &self->st->s;
+	unsteady = map_pages(1, true);
+	file = map_file(&file_fd);
+	ASSERT_NE(0, addr(file));
+	if (!stage_init(self->st, variant->extended))
+		SKIP(return, "two CPUs are needed");
+	unsteady->area = s->area;
+	unsteady->page = file;
+	switch (variant->page) {
+	case PAGE_AREA:
+		s->area = (void *)file;
+		unsteady->area = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+				      MAP_SHARED, file_fd, 0);
+		ASSERT_TRUE(unsteady->area != MAP_FAILED);
+		break;
+	case PAGE_DESCRIPTOR:
+		memcpy(file, &self->st->cs, sizeof(self->st->cs));
+		s->descriptor = addr(file);
+		break;
+	case PAGE_SIGNATURE:
+		/* The handler itself is in the page behind. */
+		put_abort_handler(file + page_size(), RSEQ_SIG);
+		self->st->cs.abort_ip = addr(file + page_size());
+		break;
+	}
+}
+
+FIXTURE_TEARDOWN(unsteady)
+{
+}
+
+static void *protect_and_unprotect(void *arg)
+{
+	const int all = PROT_READ | PROT_WRITE | PROT_EXEC;
+
+	if (move_to_cpu(0, ((struct subject *)arg)->home))
+		_exit(BROKEN);
+	while (!mprotect(unsteady->page, page_size(), PROT_NONE) &&
+	       !mprotect(unsteady->page, page_size(), all))
+		;
+	_exit(BROKEN);
+}
+
+static void move_on(int sig, siginfo_t *info, void *context)
+{
+	if (*context_ip(context) == (greg_t)(uintptr_t)rseq_stuck_here) {
+		unsteady->resumed++;
+		*context_ip(context) = (greg_t)(uintptr_t)rseq_stuck_past;
+	}
+}
+
+static int be_interrupted(struct subject *s)
+{
+	struct itimerval often = {
+		.it_interval = { .tv_usec = 1000 },
+		.it_value = { .tv_usec = 1000 },
+	};
+	struct sigaction act = { .sa_sigaction = move_on };
+	__u64 end = now_ms() + UNSTEADY_MS;
+	pthread_t thread;
+
+	act.sa_flags = SA_SIGINFO;
+	if (sigaction(SIGALRM, &act, NULL) ||
+	    pthread_create(&thread, NULL, protect_and_unprotect, s) ||
+	    setitimer(ITIMER_REAL, &often, NULL))
+		return BROKEN;
+	while (now_ms() < end) {
+		if (rseq_stuck(&unsteady->area->rseq_cs, s->descriptor) ==
+		    RSEQ_STUCK_ABORTED)
+			unsteady->aborted++;
+	}
+	/* Not to look at the area. */
+	_exit(RELEASED);
+}
+
+TEST_F(unsteady, aborted_or_killed)
+{
+	struct subject *s = &self->st->s;
+	__u64 end = now_ms() + UNSTEADY_MS;
+	enum outcome outcome;
+	int killed = 0;
+
+	s->private_area = true;
+	s->default_sigsegv = true;
+	s->body = be_interrupted;
+	while (now_ms() < end || ((!killed || !unsteady->aborted) &&
+				  now_ms() < end + WAIT_MS)) {
+		subject_start(s);
+		outcome = subject_end(s);
+		ASSERT_TRUE(outcome == KILLED || outcome == RELEASED) {
+			TH_LOG("%d", outcome);
+		}
+		killed += outcome == KILLED;
+	}
+	EXPECT_LT(0, killed);
+	EXPECT_LT(0, unsteady->aborted);
+	EXPECT_EQ(0, unsteady->resumed);
 }
 
 TEST_HARNESS_MAIN

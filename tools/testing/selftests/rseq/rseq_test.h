@@ -737,16 +737,18 @@ static inline bool subject_ended(struct subject *s)
 	return s->ended;
 }
 
-/* rseq_cs of a subject; as long as its high half is set only, it is 0. */
+/*
+ * rseq_cs of a subject; as long as its high half is set only, it is 0. What is
+ * armed and cannot be read any more, is armed until the subject ends.
+ */
 static inline __u32 subject_cs(struct subject *s)
 {
 	__u32 cs = 0;
 
 	if (!s->private_area)
 		return s->area->rseq_cs;
-	if (pread64(s->mem, &cs, sizeof(cs),
-		    addr(&s->area->rseq_cs)) != sizeof(cs))
-		return 0;
+	if (pread64(s->mem, &cs, sizeof(cs), addr(&s->area->rseq_cs)) < 0)
+		return -1;
 	return cs;
 }
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Under load, with the ground moving: CPUs that go and come back, pages that
- * are dropped all the time, and processes that fork while they are signalled.
- * Nothing may be lost, and nobody may die.
+ * are dropped all the time, processes that fork while they are signalled, that
+ * are frozen, or killed for want of memory. Nothing may be lost, and nobody else
+ * may die.
  */
 #include "../kselftest_harness.h"
 #include "rseq_test.h"
 #include "rseq_count.h"
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/time.h>
 
 #define MAX_WORKERS 8
 #define MAX_CPUS 1024
@@ -25,6 +29,7 @@ struct worker {
 	struct shared *shared;
 	pthread_t thread;
 	unsigned long __shared done, aborts, lies;
+	unsigned long switches;
 
 	alignas(64) struct rseq_area area[2];
 };
@@ -33,6 +38,9 @@ FIXTURE(fault) {
 	struct shared *shared;
 	struct worker *workers;
 	int nr;
+	/* What processes counted, and how many of them did not get to say it. */
+	unsigned long others;
+	int killed;
 };
 
 FIXTURE_VARIANT(fault) {
@@ -113,6 +121,7 @@ static void *work(void *arg)
 		if (!(w->done & 63) && !cpu_id_is_true(w->area))
 			w->lies++;
 	}
+	w->switches = thread_switches();
 	if (rseq_unregister(w->area, s->len))
 		w->lies++;
 	return NULL;
@@ -146,7 +155,7 @@ static bool all_get_on(struct worker *workers, int nr)
 
 #define STOP_WORKERS()							\
 do {									\
-	unsigned long sum = 0, done = 0, aborts = 0;			\
+	unsigned long sum = 0, done = self->others, aborts = 0;		\
 	int i;								\
 									\
 	self->shared->stop = true;					\
@@ -155,11 +164,17 @@ do {									\
 		done += self->workers[i].done;				\
 		aborts += self->workers[i].aborts;			\
 		EXPECT_EQ(0, self->workers[i].lies);			\
+		/* Nobody sends them signals. */			\
+		EXPECT_LE(self->workers[i].aborts,			\
+			  self->workers[i].switches);			\
 	}								\
 	for (i = 0; i < MAX_CPUS; i++)					\
 		sum += self->shared->counters[i * 128 / sizeof(sum)];	\
 	EXPECT_LT(0, done);						\
-	EXPECT_EQ(done, sum) {						\
+	EXPECT_LE(done, sum) {						\
+		TH_LOG("%lu aborts", aborts);				\
+	}								\
+	EXPECT_GE(done + self->killed, sum) {				\
 		TH_LOG("%lu aborts", aborts);				\
 	}								\
 } while (0)
@@ -205,36 +220,97 @@ TEST_F(fault, areas_copied_on_write_all_the_time)
 	STOP_WORKERS();
 }
 
-static bool set_online(int cpu, bool online)
+static bool write_to(const char *name, const char *text)
 {
-	char name[64];
+	ssize_t len = strlen(text);
+	int fd = open(name, O_WRONLY | O_CLOEXEC);
 	bool ok;
-	int fd;
 
-	snprintf(name, sizeof(name), "/sys/devices/system/cpu/cpu%d/online",
-		 cpu);
-	fd = open(name, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	ok = write(fd, online ? "1" : "0", 1) == 1;
+	ok = write(fd, text, len) == len;
 	close(fd);
 	return ok;
 }
 
-/* Whoever is on a CPU that goes offline is migrated, like it or not. */
-TEST_F_TIMEOUT(fault, cpus_go_and_come_back, 100)
+static bool set_online(int cpu, bool online)
 {
-	int rounds = 6, nr = allowed_cpus(), cpu, i;
+	char name[64];
 
-	cpu = allowed_cpu(nr - 1);
+	snprintf(name, sizeof(name), "/sys/devices/system/cpu/cpu%d/online",
+		 cpu);
+	return write_to(name, online ? "1" : "0");
+}
+
+/*
+ * Whoever is on a CPU that goes offline is migrated, like it or not. A few times,
+ * or for as many seconds as the environment says.
+ */
+TEST_F_TIMEOUT(fault, cpus_go_and_come_back, 600)
+{
+	const char *seconds = getenv("RSEQ_HOTPLUG_SECONDS");
+	int nr = allowed_cpus(), cpu = allowed_cpu(nr - 1), i;
+	__u64 end = now_ms();
+
+	if (seconds)
+		end += 1000 * strtoul(seconds, NULL, 10);
 	if (nr < 2 || !set_online(cpu, true))
 		SKIP(return, "a CPU that can be turned off is needed, and root");
 	ASSERT_EQ(0, start_workers(self->shared, self->workers, self->nr));
-	for (i = 0; i < rounds * (nr - 1); i++) {
+	for (i = 0; i < 6 * (nr - 1) || now_ms() < end; i++) {
 		cpu = allowed_cpu(1 + i % (nr - 1));
-		EXPECT_TRUE(set_online(cpu, false));
+		ASSERT_TRUE(set_online(cpu, false));
 		EXPECT_TRUE(all_get_on(self->workers, self->nr));
-		EXPECT_TRUE(set_online(cpu, true));
+		ASSERT_TRUE(set_online(cpu, true));
+	}
+	EXPECT_TRUE(all_get_on(self->workers, self->nr));
+	STOP_WORKERS();
+}
+
+#define SYSRQ "/proc/sysrq-trigger"
+#define VICTIMS 5
+
+/* Counts as the workers do, until it is killed. */
+static void count_until_killed(struct worker *w, struct shared *s)
+{
+	static alignas(64) struct rseq_area area[2];
+
+	if (!write_to("/proc/self/oom_score_adj", "1000") ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) || rseq_register(area, s->len))
+		_exit(1);
+	for (;;) {
+		if (!rseq_count(area, &s->cs,
+				offsetof(struct rseq_area, cpu_id),
+				s->counters))
+			w->done++;
+	}
+}
+
+/* One that is killed has added one or has not, and takes nobody with it. */
+TEST_F_TIMEOUT(fault, killed_for_memory, 100)
+{
+	struct worker *victim = map_pages(sizeof(*victim) / page_size() + 1,
+					  true);
+	int status, i;
+	pid_t pid;
+
+	if (access(SYSRQ, W_OK))
+		SKIP(return, SYSRQ ": %s; CONFIG_MAGIC_SYSRQ, and root, are needed",
+		     strerror(errno));
+	ASSERT_EQ(0, start_workers(self->shared, self->workers, self->nr));
+	for (i = 0; i < VICTIMS; i++) {
+		victim->done = 0;
+		pid = fork();
+		if (!pid)
+			count_until_killed(victim, self->shared);
+		ASSERT_LT(0, pid);
+		ASSERT_TRUE(wait_for(victim->done));
+		ASSERT_TRUE(write_to(SYSRQ, "f"));
+		ASSERT_TRUE(wait_for(waitpid(pid, &status, WNOHANG) == pid));
+		ASSERT_TRUE(WIFSIGNALED(status));
+		EXPECT_EQ(SIGKILL, WTERMSIG(status));
+		self->others += victim->done;
+		self->killed++;
 	}
 	EXPECT_TRUE(all_get_on(self->workers, self->nr));
 	STOP_WORKERS();
@@ -264,20 +340,41 @@ static int live_in_the_storm(struct worker *w, struct rseq_cs *cs)
 	return sum != 200 || !cpu_id_is_true(w->area) || w->area->mm_cid;
 }
 
-/* A thousand processes that are signalled as soon as they exist. */
+/* The same for a child of its own, which it has while it is signalled. */
+static int fork_in_the_storm(struct worker *w, struct rseq_cs *cs)
+{
+	int status, bad;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(live_in_the_storm(w, cs));
+	bad = live_in_the_storm(w, cs);
+	return pid < 0 || waitpid(pid, &status, 0) != pid || status || bad;
+}
+
+/*
+ * A thousand processes that are signalled as soon as they exist, and so is the
+ * one that forks them.
+ */
 TEST_F_TIMEOUT(fault, fork_storm, 100)
 {
+	struct itimerval often = {
+		.it_interval = { .tv_usec = 2000 },
+		.it_value = { .tv_usec = 2000 },
+	};
 	struct worker *w = self->workers;
 	int status, i, j, bad = 0;
 	pid_t pids[20];
 
 	ASSERT_TRUE(signal(SIGUSR1, on_signal) != SIG_ERR);
+	ASSERT_TRUE(signal(SIGALRM, on_signal) != SIG_ERR);
 	ASSERT_EQ(0, rseq_register(w->area, self->shared->len));
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &often, NULL));
 	for (i = 0; i < 50; i++) {
 		for (j = 0; j < 20; j++) {
 			pids[j] = fork();
 			if (!pids[j])
-				_exit(live_in_the_storm(w, &self->shared->cs));
+				_exit(fork_in_the_storm(w, &self->shared->cs));
 			ASSERT_LT(0, pids[j]);
 			kill(pids[j], SIGUSR1);
 		}
@@ -289,7 +386,109 @@ TEST_F_TIMEOUT(fault, fork_storm, 100)
 		}
 	}
 	EXPECT_EQ(0, bad);
+	EXPECT_LT(0, signals);
 	EXPECT_TRUE(cpu_id_is_true(w->area));
+}
+
+/* A subject in a control group that can be frozen. */
+FIXTURE(frozen) {
+	struct stage *st;
+	bool mounted;
+};
+
+FIXTURE_VARIANT(frozen) {
+	bool extended;
+};
+
+FIXTURE_VARIANT_ADD(frozen, original) {
+};
+
+FIXTURE_VARIANT_ADD(frozen, extended) {
+	.extended = true,
+};
+
+static char mount_point[32];
+static char group[64];
+
+/* A file of the group. */
+static const char *in_group(const char *file)
+{
+	static char name[128];
+
+	snprintf(name, sizeof(name), "%s/%s", group, file);
+	return name;
+}
+
+FIXTURE_SETUP(frozen)
+{
+	self->st = map_pages(1, true);
+	if (!stage_init(self->st, variant->extended))
+		SKIP(return, "two CPUs are needed");
+	snprintf(mount_point, sizeof(mount_point), "/tmp/rseq_test.XXXXXX");
+	ASSERT_NE(0, addr(mkdtemp(mount_point)));
+	self->mounted = !mount("none", mount_point, "cgroup2", 0, NULL);
+	if (!self->mounted)
+		SKIP(return, "cgroup2: %s; CONFIG_CGROUPS, and root, are needed",
+		     strerror(errno));
+	snprintf(group, sizeof(group), "%s/rseq_test.%d", mount_point,
+		 getpid());
+	ASSERT_EQ(0, mkdir(group, 0700));
+}
+
+FIXTURE_TEARDOWN(frozen)
+{
+	if (self->mounted) {
+		rmdir(group);
+		umount2(mount_point, MNT_DETACH);
+	}
+	rmdir(mount_point);
+}
+
+static int join_group(struct subject *s)
+{
+	return !write_to(in_group("cgroup.procs"), "0");
+}
+
+static bool is_frozen(void)
+{
+	int fd = open(in_group("cgroup.events"), O_RDONLY | O_CLOEXEC);
+	char text[64] = "";
+	bool frozen;
+
+	frozen = read(fd, text, sizeof(text) - 1) > 0 &&
+		 strstr(text, "frozen 1");
+	close(fd);
+	return frozen;
+}
+
+/* It goes on where it is told to, and on the CPU that it has by then. */
+TEST_F(frozen, section_is_aborted)
+{
+	struct subject *s = &self->st->s;
+	enum outcome outcome;
+	bool there, gone;
+	int tries = 0;
+
+	s->prepare = join_group;
+	do {
+		subject_start(s);
+		there = subject_wait_armed(s);
+		ASSERT_TRUE(write_to(in_group("cgroup.freeze"), "1"));
+		if (there)
+			ASSERT_TRUE(wait_for(is_frozen()));
+		/* What an event that nobody ordered has spoilt. */
+		gone = !there || subject_ended(s);
+		if (!gone)
+			EXPECT_EQ(0, move_to_cpu(s->pid, s->other));
+		ASSERT_TRUE(write_to(in_group("cgroup.freeze"), "0"));
+		outcome = subject_end(s);
+	} while (gone && ++tries < 50);
+	EXPECT_FALSE(gone);
+	EXPECT_EQ(ABORTED, outcome);
+	EXPECT_EQ(0, s->handled);
+	EXPECT_EQ(0, s->last.rseq_cs);
+	EXPECT_TRUE(s->last_ids_true);
+	EXPECT_EQ(s->other, s->last.cpu_id);
 }
 
 TEST_HARNESS_MAIN

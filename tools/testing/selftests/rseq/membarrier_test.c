@@ -280,6 +280,37 @@ TEST_F(barrier, another_cpu)
 	EXPECT_EQ(0, job->ret);
 }
 
+/* Another process that calls for it, with two threads, and this CPU as well. */
+TEST_F(barrier, another_process)
+{
+	struct subject *s = &self->st->s;
+	enum outcome outcome;
+	bool armed, called;
+	pthread_t thread;
+	int ends[2];
+	int tries = 0;
+
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, wait_for_end, &ends[0]));
+	ASSERT_EQ(0, barrier_register());
+	s->companion = NULL;
+	do {
+		job->go = false;
+		job->switches = -1;
+		subject_start(s);
+		armed = subject_wait_armed(s);
+		called = !barrier(job->flags, job->cpu);
+		job->go = true;
+		outcome = subject_end(s);
+	} while ((!armed || job->switches) && ++tries < 50);
+	EXPECT_TRUE(armed);
+	EXPECT_TRUE(called);
+	EXPECT_EQ(0, job->switches);
+	EXPECT_EQ(RELEASED, outcome);
+	close(ends[1]);
+	pthread_join(thread, NULL);
+}
+
 /* Not in the section any more, or not yet: it is cleared. */
 TEST_F(barrier, outside_of_its_section)
 {

@@ -8,6 +8,8 @@
 #include <sys/time.h>
 #include "rseq_call.h"
 #include "rseq_count.h"
+#include <dirent.h>
+#include <sys/stat.h>
 
 #define SWITCH "/sys/kernel/debug/rseq/debug"
 
@@ -346,6 +348,51 @@ TEST_F(debug, unregistered_thread)
 		    addr(rseq_call_abort));
 	self->s->body = call_in_section;
 	EXPECT_EQ(RELEASED, play(self->s, true, true));
+}
+
+/* Opens each of the files, as anybody: how many let it. */
+static int files_open_to_anybody(int dir, int *files)
+{
+	int fd, open = 0;
+	struct dirent *e;
+	DIR *d;
+
+	if (fchdir(dir) || setgid(65534) || setuid(65534))
+		return -1;
+	for (d = fdopendir(dir); (e = readdir(d));) {
+		if (e->d_type == DT_DIR)
+			continue;
+		++*files;
+		fd = openat(AT_FDCWD, e->d_name, O_RDONLY);
+		if (fd >= 0 || errno != EACCES)
+			open++;
+		fd = openat(AT_FDCWD, e->d_name, O_WRONLY);
+		if (fd >= 0 || errno != EACCES)
+			open++;
+	}
+	return open;
+}
+
+/* Each by its own mode, even for who got into the directory. */
+TEST(files_are_for_root)
+{
+	int dir = open("/sys/kernel/debug/rseq", O_RDONLY | O_CLOEXEC);
+	int *files = map_pages(1, true), status;
+	struct stat st;
+	pid_t pid;
+
+	if (dir < 0)
+		SKIP(return, "/sys/kernel/debug/rseq: %s; debugfs, and root, are needed",
+		     strerror(errno));
+	ASSERT_EQ(0, stat(SWITCH, &st));
+	EXPECT_EQ(0600, st.st_mode & 07777);
+	EXPECT_EQ(0, st.st_uid);
+	pid = fork();
+	if (!pid)
+		_exit(files_open_to_anybody(dir, files));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_LT(0, *files);
 }
 
 /* As the kernel command line says: rseq_debug=1, or off. */

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include "../kselftest_harness.h"
 #include "rseq_test.h"
+#include <sys/time.h>
 
 FIXTURE(fatal) {
 	struct stage *st;
@@ -500,6 +501,156 @@ TEST_F(fatal, sigsegv_handler_cannot_rescue)
 	self->st->s.prepare = prepare_jump;
 	self->st->s.body = stuck_or_rescued;
 	EXPECT_NO_RESCUE();
+}
+
+/*
+ * Another thread never stops changing the abort address, and each time that the
+ * timer goes off is a time to read it.
+ */
+FIXTURE(changing) {
+	struct stage *st;
+	char *handlers;
+};
+
+FIXTURE_VARIANT(changing) {
+	bool extended;
+};
+
+FIXTURE_VARIANT_ADD(changing, original) {
+};
+
+FIXTURE_VARIANT_ADD(changing, extended) {
+	.extended = true,
+};
+
+#define HANDLERS 3
+#define CHANGING_MS 1500
+
+/* What they return is their number, from 1 on. The last one is not signed. */
+static struct {
+	__u64 abort_ip[HANDLERS + 1];
+	int between[2];			/* which the thread changes */
+
+	unsigned long __shared seen[HANDLERS + 1];
+} *changing;
+
+FIXTURE_SETUP(changing)
+{
+	int i;
+
+	self->st = map_pages(1, true);
+	changing = map_pages(1, true);
+	self->handlers = map_pages(1, false);
+	ASSERT_EQ(0, mprotect(self->handlers, page_size(),
+			      PROT_READ | PROT_WRITE | PROT_EXEC));
+	if (!stage_init(self->st, variant->extended))
+		SKIP(return, "two CPUs are needed");
+	for (i = 1; i <= HANDLERS; i++) {
+		char *handler = self->handlers + 64 * i;
+
+		put_abort_handler(handler, i < HANDLERS ? RSEQ_SIG : 0);
+		handler[1] = i;
+		changing->abort_ip[i] = addr(handler);
+	}
+}
+
+FIXTURE_TEARDOWN(changing)
+{
+}
+
+static void spin(int turns)
+{
+	while (turns--)
+		asm volatile("" : : : "memory");
+}
+
+/* In the second thread of the subject, until that ends. */
+static void change(struct subject *s)
+{
+	struct stage *st = (struct stage *)s;
+	__u64 first = changing->abort_ip[changing->between[0]];
+	__u64 second = changing->abort_ip[changing->between[1]];
+
+	/* Away from the controller, if there is room. */
+	move_to_cpu(0, s->other);
+	for (;;) {
+		__atomic_store_n(&st->cs.abort_ip, first, __ATOMIC_RELAXED);
+		spin(15);
+		__atomic_store_n(&st->cs.abort_ip, second, __ATOMIC_RELAXED);
+		spin(5);
+	}
+}
+
+/* Takes the timer, each time in the section, until the time is over. */
+static int be_interrupted(struct subject *s)
+{
+	struct itimerval often = {
+		.it_interval = { .tv_usec = 200 },
+		.it_value = { .tv_usec = 200 },
+	};
+	struct sigaction act = { .sa_sigaction = subject_signal };
+	__u64 end = now_ms() + CHANGING_MS;
+	int which;
+
+	act.sa_flags = SA_SIGINFO;
+	if (sigaction(SIGALRM, &act, NULL) ||
+	    setitimer(ITIMER_REAL, &often, NULL))
+		return BROKEN;
+	while (now_ms() < end ||
+	       (!changing->seen[2] && now_ms() < end + WAIT_MS / 2)) {
+		which = rseq_stuck(&s->area->rseq_cs, s->descriptor);
+		if (which < 0 || which > HANDLERS)
+			return BROKEN;
+		changing->seen[which]++;
+	}
+	return RELEASED;
+}
+
+TEST_F(changing, between_two_handlers)
+{
+	struct subject *s = &self->st->s;
+
+	changing->between[0] = 1;
+	changing->between[1] = 2;
+	self->st->cs.abort_ip = changing->abort_ip[1];
+	s->companion = change;
+	s->body = be_interrupted;
+	subject_start(s);
+	EXPECT_EQ(RELEASED, subject_end(s));
+	EXPECT_EQ(0, changing->seen[RSEQ_STUCK_RELEASED]);
+	EXPECT_LT(0, changing->seen[1]);
+	EXPECT_LT(0, changing->seen[2]);
+	EXPECT_EQ(0, changing->seen[HANDLERS]);
+}
+
+/* It goes to the handler, or nowhere. */
+TEST_F(changing, between_a_handler_and_another_place)
+{
+	struct subject *s = &self->st->s;
+	__u64 end = now_ms() + CHANGING_MS;
+	enum outcome outcome;
+	int killed = 0;
+
+	changing->between[0] = 1;
+	changing->between[1] = HANDLERS;
+	s->default_sigsegv = true;
+	s->companion = change;
+	s->body = be_interrupted;
+	while (now_ms() < end || (!killed && now_ms() < end + WAIT_MS)) {
+		/* For what comes before it is changed. */
+		self->st->cs.abort_ip = changing->abort_ip[1];
+		subject_start(s);
+		outcome = subject_end(s);
+		ASSERT_TRUE(outcome == KILLED || outcome == RELEASED) {
+			TH_LOG("%d", outcome);
+		}
+		killed += outcome == KILLED;
+	}
+	EXPECT_LT(0, killed);
+	EXPECT_EQ(0, changing->seen[RSEQ_STUCK_RELEASED]);
+	EXPECT_LT(0, changing->seen[1]);
+	EXPECT_EQ(0, changing->seen[2]);
+	EXPECT_EQ(0, changing->seen[HANDLERS]);
 }
 
 TEST_HARNESS_MAIN

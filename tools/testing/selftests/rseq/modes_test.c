@@ -11,7 +11,10 @@
 #include "rseq_cached.h"
 
 /* What happens to a thread that has cached the address of its slab. */
-enum cause { BY_SIGNAL, BY_PREEMPTION, BY_MIGRATION, BY_MEMBARRIER, BY_NOTHING };
+enum cause {
+	BY_SIGNAL, BY_PREEMPTION, BY_MIGRATION, BY_MEMBARRIER, BY_SLEEP,
+	BY_NOTHING,
+};
 
 FIXTURE(cached) {
 	struct stage *st;
@@ -35,6 +38,10 @@ FIXTURE_VARIANT_ADD(cached, migration) {
 
 FIXTURE_VARIANT_ADD(cached, membarrier) {
 	.cause = BY_MEMBARRIER,
+};
+
+FIXTURE_VARIANT_ADD(cached, sleep) {
+	.cause = BY_SLEEP,
 };
 
 FIXTURE_VARIANT_ADD(cached, nothing) {
@@ -92,6 +99,26 @@ static void cause_it(struct subject *s)
 	}
 }
 
+/*
+ * Stores over cpu_id_start, and gives the CPU up of its own accord. Not for the
+ * first time: after the registration the kernel has to write in any case.
+ */
+static int cache_and_sleep(struct subject *s)
+{
+	struct timespec ms = { .tv_nsec = 1000000 };
+	struct rusage before, after;
+
+	nanosleep(&ms, NULL);
+	getrusage(RUSAGE_THREAD, &before);
+	s->area->cpu_id_start |= CACHED;
+	nanosleep(&ms, NULL);
+	job->after = s->area->cpu_id_start;
+	getrusage(RUSAGE_THREAD, &after);
+	job->caused = after.ru_nvcsw > before.ru_nvcsw;
+	job->switches = after.ru_nivcsw - before.ru_nivcsw;
+	return job->after & CACHED ? RELEASED : ABORTED;
+}
+
 /* Stores over cpu_id_start, and stays out of the kernel until it is over. */
 static int cache_and_wait(struct subject *s)
 {
@@ -117,6 +144,10 @@ TEST_F(cached, cpu_id_start)
 	s->prepare = register_membarrier;
 	s->companion = cause_it;
 	s->body = cache_and_wait;
+	if (variant->cause == BY_SLEEP) {
+		s->companion = NULL;
+		s->body = cache_and_sleep;
+	}
 	/* A preemption that nobody ordered must not be taken for the cause. */
 	do {
 		subject_start(s);

@@ -8,7 +8,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 . "$top/lab/test/tap.sh"
 
-plan 13
+plan 15
 
 # boot COMMAND: run it in the guest, as `make boot` does.
 boot() {
@@ -48,5 +48,9 @@ exits "a panic is a failure" 125 boot "echo c >/proc/sysrq-trigger"
 passes "that shows the console" grep -q 'sysrq triggered crash' "$tmp/said"
 exits "a warning on the console is a failure" 125 \
 	boot "echo '<4>WARNING: as the kernel writes it' >/dev/kmsg"
+exits "a call trace on the console is one, too" 125 \
+	boot "echo '<4>Call Trace:' >/dev/kmsg"
+passes "but not that of an OOM kill that was asked for" boot "sleep 1000 &
+	echo 1000 >/proc/\$!/oom_score_adj; echo f >/proc/sysrq-trigger; ! wait \$!"
 exits "a hang is a failure" 124 with TIMEOUT=20 CMD="kill -STOP \$\$"
 exits "so is a guest that stops by itself" 125 boot "/bin/busybox reboot -f"

@@ -67,5 +67,5 @@ same_numbers() {
 	numbers "$1" | diff "$tmp/readme" -
 }
 passes "the cover letter has its numbers" same_numbers "$top/series/cover"
-sed 's/ 215$/ 216/' "$top/series/cover" >"$tmp/cover"
-fails "another number would be found" 215 same_numbers "$tmp/cover"
+sed '/critical section  /s/ [0-9.]*$/ 12345/' "$top/series/cover" >"$tmp/cover"
+fails "another number would be found" 12345 same_numbers "$tmp/cover"

@@ -147,12 +147,14 @@ fi
 for dir in "$build"/selftests/*/; do
 	dir=${dir%/}
 	[ -f "$dir/../kselftest-list.txt" ] || continue
+	names=$(sed -n "s|^${dir##*/}:||p" "$dir/../kselftest-list.txt")
+	[ -n "$names" ] || continue
 	seconds=$(sed -n 's/^timeout=//p' "$dir/settings" 2>/dev/null || :)
 	seconds=${seconds:-120}
 	# The Makefile leaves these out where they cannot be built.
-	grep -q "^${dir##*/}:.*_32\$" "$dir/../kselftest-list.txt" ||
+	echo "$names" | grep -q '_32$' ||
 		die "${dir##*/}: there are no 32-bit programs; does gcc -m32 work?"
-	for name in $(sed -n "s|^${dir##*/}:||p" "$dir/../kselftest-list.txt"); do
+	for name in $names; do
 		if [ -z "$bits32" ]; then
 			command="cd '$dir' && ${SLOWNESS:+RSEQ_TEST_SLOWNESS=$SLOWNESS }./$name"
 			file=

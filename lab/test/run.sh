@@ -23,8 +23,8 @@ mkdir -p "$results"
 # chosen NAME: is it to be run?
 chosen() {
 	[ -n "$wanted" ] || return 0
-	for name in $wanted; do
-		[ "$name" != "$1" ] || {
+	for each in $wanted; do
+		[ "$each" != "$1" ] || {
 			matched="$matched $1"
 			return 0
 		}
@@ -35,9 +35,9 @@ chosen() {
 # any NAME...: is one of these to be run?
 any() {
 	[ -n "$wanted" ] || return 0
-	for name in $wanted; do
+	for each in $wanted; do
 		case " $* " in
-		*" $name "*) return 0 ;;
+		*" $each "*) return 0 ;;
 		esac
 	done
 	return 1

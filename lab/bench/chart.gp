@@ -27,4 +27,4 @@ plot for [i = 1:6] in every ::0::rows - 1 using i + 1:xtic(1) \
 		title name[i] linecolor rgb colour[i], \
 	for [i = 1:6] in every ::0::rows - 1 \
 		using (x(i - 1)):(column(i + 1)):(label(column(i + 1))) \
-		with labels font ",7" offset 0, 0.5 notitle
+		with labels font ",6" offset 0, 0.5 notitle

@@ -52,6 +52,10 @@ mutants: ## which one-line mistakes are caught (MUTANTS='name...' AT_ONCE=1)
 test-debug: ## the self-tests with KASAN, lockdep and the like, and with KCSAN
 	@lab/debug/debug.sh
 
+.PHONY: faults
+faults: ## swap, failing allocations, CPUs that come and go (SECONDS=180)
+	@lab/faults/run.sh
+
 .PHONY: coverage
 coverage: ## lines and branches of our kernel files that the tests run
 	@lab/debug/coverage.sh

@@ -40,7 +40,8 @@ number TIMEOUT "$timeout"
 
 # What the lab has built is at hand in the guest.
 programs() {
-	for dir in "$build/samples" "$build/fuzz" "$build"/selftests/*/; do
+	for dir in "$build/samples" "$build/fuzz" "$build/faults" \
+		"$build"/selftests/*/; do
 		[ ! -d "$dir" ] || printf "%s:" "${dir%/}"
 	done
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# programs.sh samples|selftests|bare_test|init32|fuzz...: build programs for the
-# guest on the host, against the headers of the ours tree:
+# programs.sh NAME...: build programs for the guest on the host, against the
+# headers of the ours tree:
 #
 #   samples     samples/rseq, into build/samples
 #   selftests   the overlay's kselftests, by their own Makefiles, into
@@ -10,6 +10,7 @@
 #   init32      the first program of a 32-bit guest, and one that does nothing,
 #               into build/init32
 #   fuzz        the fuzzer, for 64 and 32 bits, into build/fuzz
+#   faults      the tests with swap and fault injection, into build/faults
 #
 # Nothing is written to the tree.
 set -eu
@@ -74,6 +75,16 @@ fuzz() {
 	done
 }
 
+faults() {
+	step "build faults"
+	mkdir -p "$build/faults"
+	logged faults gcc -O2 -Wall -Wextra -Wno-unused-parameter \
+		-Wno-sign-compare -static -pthread -D_GNU_SOURCE= \
+		-isystem "$object/usr/include" \
+		-iquote "$tree/tools/testing/selftests/rseq" \
+		-o "$build/faults/faults" "$top/lab/faults/faults.c"
+}
+
 init32() {
 	step "build init32"
 	mkdir -p "$build/init32"
@@ -88,8 +99,8 @@ lock "$build/programs.lock"
 lock "$tree.lock" -s
 for what; do
 	case $what in
-	samples | selftests | bare_test | init32 | fuzz) ;;
-	*) die "$what: there are samples, selftests, bare_test, init32 and fuzz" ;;
+	samples | selftests | bare_test | init32 | fuzz | faults) ;;
+	*) die "$what: there are samples, selftests, bare_test, init32, fuzz and faults" ;;
 	esac
 done
 headers

@@ -15,19 +15,6 @@
 #define ARCH_SET_PERCPU_SEGMENT 0x6001
 #define ARCH_GET_PERCPU_SEGMENT 0x6002
 
-static bool write_to(const char *name, const char *text)
-{
-	ssize_t len = strlen(text);
-	int fd = open(name, O_WRONLY | O_CLOEXEC);
-	bool ok;
-
-	if (fd < 0)
-		return false;
-	ok = write(fd, text, len) == len;
-	close(fd);
-	return ok;
-}
-
 /* In a critical section when the event comes, and by then memory is on disk. */
 FIXTURE(swapped) {
 	struct stage *st;

@@ -220,19 +220,6 @@ TEST_F(fault, areas_copied_on_write_all_the_time)
 	STOP_WORKERS();
 }
 
-static bool write_to(const char *name, const char *text)
-{
-	ssize_t len = strlen(text);
-	int fd = open(name, O_WRONLY | O_CLOEXEC);
-	bool ok;
-
-	if (fd < 0)
-		return false;
-	ok = write(fd, text, len) == len;
-	close(fd);
-	return ok;
-}
-
 static bool set_online(int cpu, bool online)
 {
 	char name[64];

@@ -200,6 +200,26 @@ static inline __u64 now_ms(void)
 }
 
 /**
+ * write_to() - write to a file of the kernel
+ * @name: its name
+ * @text: what to write, at once
+ *
+ * Return: whether all of it was taken; errno says why not.
+ */
+static inline bool write_to(const char *name, const char *text)
+{
+	ssize_t len = strlen(text);
+	int fd = open(name, O_WRONLY | O_CLOEXEC);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = write(fd, text, len) == len;
+	close(fd);
+	return ok;
+}
+
+/**
  * slowness() - how many times as slow as others is this kernel?
  *
  * Return: what RSEQ_TEST_SLOWNESS in the environment says, or 1.

@@ -4,7 +4,9 @@
  * as often as a program may ask for it.
  */
 #include "../kselftest_harness.h"
-#include "rseq_test.h"
+#include "rseq_call.h"
+
+#define DEBUG_SWITCH "/sys/kernel/debug/rseq/debug"
 
 /* Longer than the kernel keeps silent after a flood. */
 #define LOG_MS 15000
@@ -220,6 +222,47 @@ TEST_F_TIMEOUT(log, area, 100)
 	}
 }
 
+/* Makes a system call where there must be none. */
+static int call_in_section(struct subject *s)
+{
+	struct stage *st = (struct stage *)s;
+
+	s->ready = true;
+	return rseq_call(s->area, &st->cs, SYS_getpid) < 0 ? ABORTED : RELEASED;
+}
+
+/* Debugging finds this; an event that nobody ordered may come before. */
+TEST_F_TIMEOUT(log, system_call, 100)
+{
+	const struct timespec pause = { .tv_nsec = 200000000 };
+	__u64 end = now_ms() + LOG_MS;
+	char line[1024] = "", why[128];
+
+	if (access(DEBUG_SWITCH, W_OK))
+		SKIP(return, DEBUG_SWITCH ": %s; debugfs is needed",
+		     strerror(errno));
+	set_section(self->cs, addr(rseq_call_start), addr(rseq_call_end),
+		    addr(rseq_call_abort));
+	snprintf(why, sizeof(why),
+		 "system call in a critical section (area %lx descriptor %lx ip %lx)",
+		 (unsigned long)addr(self->s->area),
+		 (unsigned long)addr(self->cs),
+		 (unsigned long)addr(rseq_call_behind));
+	self->s->body = call_in_section;
+	ASSERT_TRUE(write_to(DEBUG_SWITCH, "1"));
+	do {
+		subject_start(self->s);
+		subject_end(self->s);
+		kills_in_log(self->fd, self->s->pid, line, sizeof(line));
+		if (!*line)
+			nanosleep(&pause, NULL);
+	} while (!*line && now_ms() < end);
+	EXPECT_TRUE(write_to(DEBUG_SWITCH, "0"));
+	EXPECT_TRUE(!!strstr(line, why)) {
+		TH_LOG("%s", line);
+	}
+}
+
 /* Kills itself, by a signal that is delivered. */
 static int be_killed(struct subject *s)
 {
@@ -253,8 +296,9 @@ TEST_F_TIMEOUT(log, flood, 100)
 static int wait_for_a_signal(struct subject *s)
 {
 	s->ready = true;
-	for (;;)
+	while (!s->stop)
 		pause();
+	return BROKEN;
 }
 
 /* Nothing is said about a thread that did nothing wrong. */

@@ -5,6 +5,7 @@
  * asked for where it does the same.
  */
 #include "../kselftest_harness.h"
+#include <linux/membarrier.h>
 #include "rseq_test.h"
 
 #define STATS "/sys/kernel/debug/rseq/stats"
@@ -140,6 +141,32 @@ TEST_F(stats, aborts_by_migration)
 	EXPECT_ONLY(MIGRATE, SIGNALLED, PREEMPT);
 	EXPECT_LE(TIMES, DELTA(EXITS));
 	EXPECT_LE(TIMES, DELTA(IDS));
+	EXPECT_EQ(0, DELTA(KILLS));
+}
+
+static int barrier_register(struct subject *s)
+{
+	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+}
+
+static void barrier(struct subject *s)
+{
+	membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+}
+
+/* Nothing else ends the subject, which is stuck in its section. */
+TEST_F(stats, aborts_by_membarrier)
+{
+	int i;
+
+	self->s->prepare = barrier_register;
+	self->s->companion = barrier;
+	for (i = 0; i < TIMES; i++) {
+		subject_start(self->s);
+		ASSERT_EQ(ABORTED, subject_end(self->s));
+	}
+	ASSERT_TRUE(read_stats(&self->after));
+	EXPECT_ONLY(PREEMPT, SIGNALLED, MIGRATE);
 	EXPECT_EQ(0, DELTA(KILLS));
 }
 

@@ -2,8 +2,9 @@
 /*
  * An x32 program, which x32_test runs: 64-bit registers, 32-bit addresses, and
  * system calls with numbers of their own. It uses no library, because hardly
- * anybody has one installed. Its argument says what to do; it exits with 0, or
- * with the number of the first check that failed.
+ * anybody has one installed. Its argument says what to do, with a capital letter
+ * for an extended registration; it exits with 0, or with the number of the first
+ * check that failed.
  */
 #include <stdalign.h>
 #include <stdbool.h>
@@ -22,9 +23,13 @@
 #endif
 
 #define SIG 0x53053053
-#define AREA_LEN 32
 
-static alignas(32) struct area area;
+/* Of an original registration, and of an extended one. */
+#define ORIGINAL 32
+#define EXTENDED 64
+
+static alignas(EXTENDED) struct area area;
+static unsigned int area_len = ORIGINAL;
 static struct rseq_cs cs;
 static int failed;
 
@@ -55,15 +60,15 @@ static long sys(unsigned long nr, unsigned long a, unsigned long b,
 
 static long reg(int flags, __u32 sig)
 {
-	return sys(__NR_rseq, (long)&area, AREA_LEN, flags, sig);
+	return sys(__NR_rseq, (long)&area, area_len, flags, sig);
 }
 
 static void check_registration(void)
 {
 	check(1, reg(RSEQ_FLAG_UNREGISTER, SIG) == -EINVAL);
 	check(2, reg(1 << 30, SIG) == -EINVAL);
-	check(3, sys(__NR_rseq, (long)&area + 4, AREA_LEN, 0, SIG) == -EINVAL);
-	check(4, sys(__NR_rseq, 0, AREA_LEN, 0, SIG) == -EFAULT);
+	check(3, sys(__NR_rseq, (long)&area + 4, area_len, 0, SIG) == -EINVAL);
+	check(4, sys(__NR_rseq, 0, area_len, 0, SIG) == -EFAULT);
 	area.cpu_id = RSEQ_CPU_ID_UNINITIALIZED;
 	check(5, reg(0, SIG) == 0);
 	check(6, (int)area.cpu_id >= 0);
@@ -166,6 +171,17 @@ static void check_abort(void)
 	check(6, handler_ip == (unsigned long)stuck_abort);
 }
 
+/* By what x32_test does to this process: moves it, or takes its CPU. */
+static void check_disturbed(void)
+{
+	cs.start_ip = (unsigned long)stuck_start;
+	cs.post_commit_offset = stuck_end - stuck_start;
+	cs.abort_ip = (unsigned long)stuck_abort;
+	check(1, reg(0, SIG) == 0);
+	check(2, stuck(&area, &cs) == 1);
+	check(3, area.rseq_cs == 0);
+}
+
 static void check_nothing(void)
 {
 	cs.abort_ip = (unsigned long)stuck_abort;
@@ -186,7 +202,11 @@ static void die(__u64 abort_ip)
 /* With the stack as the kernel left it: argc, argv. */
 void start(const __u32 *stack)
 {
-	switch (*(const char *)stack[2]) {
+	char what = *(const char *)stack[2];
+
+	if (what < 'a')
+		area_len = EXTENDED;
+	switch (what | 0x20) {
 	case 'r':
 		check_registration();
 		break;
@@ -195,6 +215,9 @@ void start(const __u32 *stack)
 		break;
 	case 'a':
 		check_abort();
+		break;
+	case 'd':
+		check_disturbed();
 		break;
 	case 'n':
 		check_nothing();

@@ -17,6 +17,7 @@ struct area {
 	__u32 __shared node_id;
 	__u32 __shared mm_cid;
 	__u32 __shared slice_ctrl;
+	__u8 extended[32];
 };
 
 #if __NR_rt_sigreturn != 0x40000201

@@ -6,8 +6,37 @@
 #include "../kselftest_harness.h"
 #include "rseq_test.h"
 
+/* What happens to the program while it runs. */
+enum disturbance { NOTHING, PREEMPTION, MIGRATION };
+
+/*
+ * Disturbs the program once. It is bound to the second CPU, and not running
+ * when this process is there.
+ */
+static void disturb(pid_t pid, enum disturbance disturbance)
+{
+	int here = allowed_cpu(0), there = allowed_cpu(1);
+
+	if (disturbance == NOTHING)
+		return;
+	if (disturbance == MIGRATION)
+		move_to_cpu(pid, here);
+	move_to_cpu(pid, there);
+	if (disturbance == PREEMPTION) {
+		move_to_cpu(0, there);
+		move_to_cpu(0, here);
+	}
+}
+
+static bool disturb_and_look(pid_t pid, enum disturbance disturbance,
+			     int *status)
+{
+	disturb(pid, disturbance);
+	return waitpid(pid, status, WNOHANG) == pid;
+}
+
 /* Its exit status, 256 + the signal that killed it, or -errno. */
-static int run_x32(const char *what)
+static int run_x32(const char *what, enum disturbance disturbance)
 {
 	char path[4096];
 	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 16);
@@ -37,8 +66,13 @@ static int run_x32(const char *what)
 	if (pid > 0 && read(pipes[0], &error, sizeof(error)) < 0)
 		error = errno;
 	close(pipes[0]);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+	if (pid < 0)
 		return -errno;
+	if (!wait_for(disturb_and_look(pid, disturbance, &status))) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		return -ETIME;
+	}
 	if (error)
 		return -error;
 	return WIFSIGNALED(status) ? 256 + WTERMSIG(status) :
@@ -46,9 +80,9 @@ static int run_x32(const char *what)
 }
 
 static void expect_x32(struct __test_metadata *_metadata, int expected,
-		       const char *what)
+		       const char *what, enum disturbance disturbance)
 {
-	int ret = run_x32(what);
+	int ret = run_x32(what, disturbance);
 
 	if (ret == -ENOENT)
 		SKIP(return, "x32_program was not built: no -mx32?");
@@ -57,34 +91,76 @@ static void expect_x32(struct __test_metadata *_metadata, int expected,
 	EXPECT_EQ(expected, ret);
 }
 
-TEST(registration)
+FIXTURE(x32) {
+};
+
+FIXTURE_VARIANT(x32) {
+	bool extended;
+};
+
+FIXTURE_VARIANT_ADD(x32, original) {
+};
+
+FIXTURE_VARIANT_ADD(x32, extended) {
+	.extended = true,
+};
+
+FIXTURE_SETUP(x32)
 {
-	expect_x32(_metadata, 0, "registration");
 }
 
-TEST(ids)
+FIXTURE_TEARDOWN(x32)
 {
-	expect_x32(_metadata, 0, "ids");
 }
 
-TEST(signal_aborts)
+/* What to do with an original registration, and with an extended one. */
+#define EXPECT_X32(expected, original_arg, extended_arg, disturbance)	\
+	expect_x32(_metadata, expected,					\
+		   variant->extended ? (extended_arg) : (original_arg),	\
+		   disturbance)
+
+TEST_F(x32, registration)
 {
-	expect_x32(_metadata, 0, "abort");
+	EXPECT_X32(0, "registration", "Registration", NOTHING);
+}
+
+TEST_F(x32, ids)
+{
+	EXPECT_X32(0, "ids", "Ids", NOTHING);
+}
+
+TEST_F(x32, signal_aborts)
+{
+	EXPECT_X32(0, "abort", "Abort", NOTHING);
+}
+
+TEST_F(x32, preemption_aborts)
+{
+	if (allowed_cpu(1) < 0)
+		SKIP(return, "two CPUs are needed");
+	EXPECT_X32(0, "disturbed", "Disturbed", PREEMPTION);
+}
+
+TEST_F(x32, migration_aborts)
+{
+	if (allowed_cpu(1) < 0)
+		SKIP(return, "two CPUs are needed");
+	EXPECT_X32(0, "disturbed", "Disturbed", MIGRATION);
+}
+
+TEST_F(x32, signature_is_checked)
+{
+	EXPECT_X32(256 + SIGSEGV, "signature", "Signature", NOTHING);
+}
+
+TEST_F(x32, abort_address_above_4_gib)
+{
+	EXPECT_X32(256 + SIGSEGV, "high", "High", NOTHING);
 }
 
 TEST(no_registration_no_abort)
 {
-	expect_x32(_metadata, 0, "nothing");
-}
-
-TEST(signature_is_checked)
-{
-	expect_x32(_metadata, 256 + SIGSEGV, "signature");
-}
-
-TEST(abort_address_above_4_gib)
-{
-	expect_x32(_metadata, 256 + SIGSEGV, "high");
+	expect_x32(_metadata, 0, "nothing", NOTHING);
 }
 
 TEST_HARNESS_MAIN

@@ -8,7 +8,7 @@ TREE ?= ours
 
 # Given on the command line or in the environment, and read by the scripts.
 export LINUX CMD SMP MEM TIMEOUT APPEND TESTS JOBS QUICK MATRIX PROGRAMS
-export KEEP STEP PREFIX DESTDIR
+export KEEP STEP PREFIX DESTDIR SUITE
 export SECONDS SEED MUTANTS AT_ONCE DEEP
 export GUEST NATIVE COMPILERS SLOWNESS
 
@@ -85,6 +85,10 @@ patch: ## one diff from the stock kernel, in build/patch
 .PHONY: deb
 deb: ## kernel packages, in build/deb (CONFIG=file for another configuration)
 	@lab/deb/deb.sh $(CONFIG)
+
+.PHONY: test-deb
+test-deb: ## install these into a fresh Debian, boot it, and test (SUITE=bookworm)
+	@lab/deb/boot.sh
 
 .PHONY: install-man
 install-man: ## install the man pages (PREFIX=/usr/local DESTDIR=)

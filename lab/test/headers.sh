@@ -7,7 +7,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 . "$top/lab/test/tap.sh"
 
-plan 14
+plan 15
 source=$top/lab/test/headers.c
 
 install_to() {
@@ -34,6 +34,21 @@ if command -v pkg-config >/dev/null; then
 else
 	skip "pkg-config finds them" "there is no pkg-config here"
 fi
+
+# A library that hides its symbols shares these with the program all the same: a
+# thread can have one area, and there can be one lock.
+shares() {
+	# shellcheck disable=SC2086
+	gcc -D_GNU_SOURCE= "$flags" -fPIC -shared -fvisibility=hidden \
+		-o "$tmp/library.so" "$source" &&
+		for symbol in rseq_own_area rseq_mode rseq_fallback_mutex; do
+			nm -D "$tmp/library.so" | grep -q " $symbol\$" || {
+				echo "$symbol is hidden"
+				return 1
+			}
+		done
+}
+passes "symbols that must be shared are" shares
 
 # builds COMPILER...: with each option, and what comes out runs.
 builds() {

@@ -8,17 +8,20 @@
  *	cpu = cpu_id_start
  *	v = address of the copy for cpu
  *	rseq_cs = descriptor			rseq_cs = descriptor
- *	if (cpu_id != cpu) try again
+ *	if (cpu_id != cpu) try again		if (cpu_id < 0) not registered
  *	if (*v != expect) fail			if (%gs:*v != expect) fail
  *	*v = value				%gs:*v = value
  *
- * In the segment form no CPU number is loaded, computed with or compared,
- * because the segment is the CPU. Between the steps of both the thread may be
+ * In the segment form no CPU number is computed with, because the segment is the
+ * CPU; only its sign is looked at, since a thread that is not registered would
+ * not be restarted. Between the steps of both the thread may be
  * interrupted, and then it is sent back to the start; that is what the
  * descriptor is for. One word needs neither: percpu_cmpxchg() is one instruction
  * with no section around it. The segment form is for what has more steps.
  *
- * All of them can be mixed on one variable, if the index is the CPU.
+ * All of them can be mixed on one variable, if the index is the CPU. They cannot
+ * be mixed with the operations of rseq.h where these use a lock, because there is
+ * no rseq(): an instruction does not take that lock.
  */
 #ifndef PERCPU_CMPXCHG_H
 #define PERCPU_CMPXCHG_H
@@ -32,10 +35,9 @@
  * @expect:	what it must be
  * @value:	what to make of it
  *
- * The thread must be registered: see rseq_register().
- *
  * Return: RSEQ_DONE; RSEQ_UNEQUAL; RSEQ_MOVED or RSEQ_ABORTED: nothing has
- * happened, try again.
+ * happened, try again; RSEQ_NOT_REGISTERED: rseq_register() did not return 0 in
+ * this thread, and nothing has happened.
  */
 static inline enum rseq_result
 percpu_cmpxchg_rseq(PERCPU long *var, long expect, long value)
@@ -56,7 +58,7 @@ percpu_cmpxchg_rseq(PERCPU long *var, long expect, long value)
 		: moved, unequal, aborted);
 	return RSEQ_DONE;
 moved:
-	return RSEQ_MOVED;
+	return rseq_other_cpu();
 unequal:
 	return RSEQ_UNEQUAL;
 aborted:
@@ -69,15 +71,15 @@ aborted:
  * @expect:	what it must be
  * @value:	what to make of it
  *
- * The thread must be registered: see rseq_register().
- *
  * Return: RSEQ_DONE; RSEQ_UNEQUAL; RSEQ_ABORTED: nothing has happened, try
- * again.
+ * again; RSEQ_NOT_REGISTERED: as above.
  */
 static inline enum rseq_result
 percpu_cmpxchg_segment(PERCPU long *var, long expect, long value)
 {
 	__asm__ __volatile__ goto(RSEQ_ASM_BEGIN
+		"cmpl	$0, " RSEQ_ASM_CPU_ID "\n\t"
+		"jl	%l[unregistered]\n\t"
 		"cmpq	%[expect], %%gs:%[v]\n\t"
 		"jne	%l[unequal]\n\t"
 		"movq	%[value], %%gs:%[v]\n"
@@ -87,8 +89,10 @@ percpu_cmpxchg_segment(PERCPU long *var, long expect, long value)
 		  [v] "m" (*(long *)percpu_offset(var)),
 		  [expect] "er" (expect), [value] "er" (value)
 		: RSEQ_ASM_CLOBBERS
-		: unequal, aborted);
+		: unregistered, unequal, aborted);
 	return RSEQ_DONE;
+unregistered:
+	return RSEQ_NOT_REGISTERED;
 unequal:
 	return RSEQ_UNEQUAL;
 aborted:

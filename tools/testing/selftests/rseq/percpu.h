@@ -96,6 +96,21 @@ struct percpu_arch_segment {
 #define PERCPU_PAGE		4096UL
 
 /*
+ * What may be done with a template that has been copied: nothing. A sanitizer
+ * that looks for leaks reads all data of the program.
+ */
+#define PERCPU_TEMPLATE		PROT_NONE
+#ifdef __SANITIZE_ADDRESS__
+#undef PERCPU_TEMPLATE
+#define PERCPU_TEMPLATE		PROT_READ
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(leak_sanitizer)
+#undef PERCPU_TEMPLATE
+#define PERCPU_TEMPLATE		PROT_READ
+#endif
+#endif
+
+/*
  * Offsets of percpu_alloc(), reserved as addresses. The first page that a
  * process can map is PERCPU_ROOT.
  */
@@ -640,7 +655,7 @@ int percpu_populate(struct percpu_root *root)
 		memcpy((void *)(base + root->start), (void *)root->start,
 		       length);
 	}
-	if (length && mprotect((void *)root->start, length, PROT_NONE))
+	if (length && mprotect((void *)root->start, length, PERCPU_TEMPLATE))
 		return -errno;
 	return 0;
 }
@@ -753,15 +768,18 @@ int percpu_check(struct percpu_arch_segment *segment)
  * percpu_setup - set up the per-CPU memory of the process, and this thread
  * @flags:	0: a copy for each CPU; or PERCPU_BY_MM_CID: for each mm_cid
  *
- * To be called by main(), or the constructor of a library, before there are
- * threads: these inherit it. A thread that existed before calls it for itself,
- * and so does each library that uses it: what is there already is used.
+ * To be called by main() before there are threads: these inherit it. A thread
+ * that existed before calls it for itself, and so does each library that uses it,
+ * when that is first used: what is there already is used. If a library calls it
+ * in its constructor, which is before main(), then the program has come too late
+ * to have declared variables.
  *
  * Return: 0; or, and then nothing has changed, for percpu_strerror():
  *  -EOPNOTSUPP: the kernel has no per-CPU segment;
  *  -EBUSY:   %gs is in use by something else in this thread;
  *  -EINVAL:  unknown flags, or the process is set up with other ones;
- *  -EXDEV:   another object of this process has declared variables;
+ *  -EXDEV:   another object of this process has declared variables, or came
+ *	      before this one, which has;
  *  -ENOEXEC: declared variables share a page with other ones;
  *  -EEXIST:  the address PERCPU_ROOT is in use by something else, or another
  *	      thread is just about to do this;
@@ -817,7 +835,7 @@ const char *percpu_strerror(int error)
 	case EINVAL:
 		return "unknown flags, or the process is set up with other flags already";
 	case EXDEV:
-		return "another object has declared variables: use percpu_alloc()";
+		return "another object has declared variables, or came first: use percpu_alloc()";
 	case ENOEXEC:
 		return "declared variables share a page with others (-flto?)";
 	case EEXIST:

@@ -394,6 +394,24 @@ TEST_F(per_index, both_forms_of_cmpxchg)
 	EXPECT_EQ(0, percpu_sum(slot));
 }
 
+/* Nothing would restart a thread that is not registered: glibc's may be. */
+TEST_F(per_index, cmpxchg_needs_a_registration)
+{
+	unsigned int len;
+
+	for (len = 32; len <= 256 && rseq_current_cpu_raw() >= 0; len += 32)
+		syscall(RSEQ_NR_SYSCALL, rseq_area(), len, RSEQ_ABI_UNREGISTER,
+			RSEQ_SIG);
+	ASSERT_GT(0, rseq_current_cpu_raw());
+	ASSERT_TRUE(move_to_cpu(0, cpus[0]));
+	EXPECT_EQ(RSEQ_NOT_REGISTERED, percpu_cmpxchg_segment(&slot, 0, 1));
+	if (!variant->flags) {
+		EXPECT_EQ(RSEQ_NOT_REGISTERED,
+			  percpu_cmpxchg_rseq(&slot, 0, 1));
+	}
+	EXPECT_EQ(0, percpu_read(slot));
+}
+
 TEST_F(per_index, allocation)
 {
 	PERCPU char *byte = (PERCPU char *)percpu_alloc(1, 1);

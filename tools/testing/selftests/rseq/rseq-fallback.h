@@ -5,13 +5,17 @@
  * Included by rseq.h, never directly.  A kernel may lack rseq(), or a sandbox
  * may forbid it.  Then no thread of the process can have a critical section,
  * and each operation is done in C under one lock for the whole process, with
- * all signals blocked, so that operations in signal handlers work as well.
+ * signals blocked, so that operations in signal handlers work as well: but not in
+ * those of SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP, which are not blocked.  A
+ * fault in an operation reaches its handler with the lock held.
  *
  * What it costs: two system calls, and the lock, for which all threads have to
  * queue whatever index they work on.  That is correct, and nothing more.
  *
  * What it does not cover: data in memory that several processes share, as each
- * process has a lock of its own.
+ * process has a lock of its own; and data that a library which was loaded apart,
+ * by dlopen(), or linked with -Bsymbolic, shares with a program that does not
+ * export these symbols (-rdynamic), as each has a lock of its own then.
  */
 #ifndef RSEQ_FALLBACK_H
 #define RSEQ_FALLBACK_H
@@ -23,6 +27,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /*
  * Whether the process has critical sections.  Decided once, by the first call
@@ -34,9 +39,22 @@ enum {
 	RSEQ_MODE_FALLBACK,
 };
 
-RSEQ_ATTRIBUTE(weak) int rseq_mode = RSEQ_MODE_UNKNOWN;
-RSEQ_ATTRIBUTE(weak) pthread_mutex_t rseq_fallback_mutex =
-	PTHREAD_MUTEX_INITIALIZER;
+RSEQ_ATTRIBUTE(weak, visibility("default")) int rseq_mode = RSEQ_MODE_UNKNOWN;
+
+/*
+ * The lock.  In the child of a fork, the thread that held it does not exist.
+ * What that had not committed is as if it had been aborted, so the child gets a
+ * new lock: from the kernel, which wipes the page however the child was made (the
+ * initial value of a mutex is zero), and, where it does not, from fork().
+ */
+RSEQ_ATTRIBUTE(weak, visibility("default"))
+pthread_mutex_t *rseq_fallback_mutex = NULL;
+
+#ifdef MADV_WIPEONFORK
+#define RSEQ_MADV_WIPEONFORK	MADV_WIPEONFORK
+#else
+#define RSEQ_MADV_WIPEONFORK	18
+#endif
 
 /* A word or pointer of the caller's, whatever its type. */
 struct rseq_fallback_pointer {
@@ -64,13 +82,34 @@ static inline int rseq_falls_back(void)
 				RSEQ_MODE_FALLBACK, 0);
 }
 
-/*
- * In the child of a fork, the thread that held the lock does not exist.  What
- * it had not committed is as if it had been aborted.
- */
 RSEQ_ATTRIBUTE(unused) static void rseq_fallback_child(void)
 {
-	pthread_mutex_init(&rseq_fallback_mutex, NULL);
+	pthread_mutex_init(rseq_fallback_mutex, NULL);
+}
+
+/*
+ * Make the lock, before the mode is decided.
+ *
+ * Return: 0, or -1 if there is no memory.
+ */
+RSEQ_ATTRIBUTE(noinline, unused) static int rseq_fallback_prepare(void)
+{
+	pthread_mutex_t *none = NULL;
+	size_t size = sysconf(_SC_PAGESIZE);
+	void *page;
+
+	if (__atomic_load_n(&rseq_fallback_mutex, __ATOMIC_ACQUIRE))
+		return 0;
+	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return -1;
+	madvise(page, size, RSEQ_MADV_WIPEONFORK);
+	if (!__atomic_compare_exchange_n(&rseq_fallback_mutex, &none,
+					 (pthread_mutex_t *)page, 0,
+					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		munmap(page, size);
+	return pthread_atfork(NULL, NULL, rseq_fallback_child) ? -1 : 0;
 }
 
 static inline void rseq_fallback_lock(sigset_t *saved)
@@ -78,13 +117,18 @@ static inline void rseq_fallback_lock(sigset_t *saved)
 	sigset_t all;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGTRAP);
 	pthread_sigmask(SIG_BLOCK, &all, saved);
-	pthread_mutex_lock(&rseq_fallback_mutex);
+	pthread_mutex_lock(rseq_fallback_mutex);
 }
 
 static inline void rseq_fallback_unlock(const sigset_t *saved)
 {
-	pthread_mutex_unlock(&rseq_fallback_mutex);
+	pthread_mutex_unlock(rseq_fallback_mutex);
 	pthread_sigmask(SIG_SETMASK, saved, NULL);
 }
 

@@ -112,7 +112,7 @@ extern const unsigned int __rseq_size;
  * The area for threads that glibc did not register.  A thread can have only
  * one, so a program and the libraries it is linked with share the symbol.
  */
-RSEQ_ATTRIBUTE(weak, tls_model("initial-exec")) __thread
+RSEQ_ATTRIBUTE(weak, visibility("default"), tls_model("initial-exec")) __thread
 struct rseq_abi rseq_own_area = { 0, RSEQ_ABI_NOT_REGISTERED, 0, 0, 0, 0, 0 };
 
 /*
@@ -120,7 +120,7 @@ struct rseq_abi rseq_own_area = { 0, RSEQ_ABI_NOT_REGISTERED, 0, 0, 0, 0, 0 };
  * first rseq_register() if that is earlier.  As they are known before main(),
  * what uses them reads them by their other names, as constants: the compiler
  * may keep them in a register from one operation to the next, which gains a
- * loop of operations nearly half its time.
+ * loop of operations nearly half its time.  The price: see rseq_register().
  */
 RSEQ_ATTRIBUTE(weak, visibility("hidden")) ptrdiff_t rseq_offset_found =
 	RSEQ_OFFSET_UNKNOWN;
@@ -351,7 +351,7 @@ static int rseq_register_thread(void)
 	if (error == EINVAL || error == EBUSY || error == EFAULT ||
 	    area != &rseq_own_area || mode == RSEQ_MODE_KERNEL)
 		return -error;
-	if (pthread_atfork(NULL, NULL, rseq_fallback_child))
+	if (rseq_fallback_prepare())
 		return -ENOMEM;
 	if (rseq_decide_mode(RSEQ_MODE_FALLBACK) == RSEQ_MODE_FALLBACK)
 		return RSEQ_FALLBACK;
@@ -366,9 +366,14 @@ static int rseq_register_thread(void)
  * which this did more calls rseq_unregister() before it ends, since its area
  * may be freed before the kernel has seen the last of the thread.
  *
+ * Not for code that runs before the constructors of the program and of each
+ * library that includes this file: what it does then, an operation on x86-64,
+ * may fault whatever this returned.
+ *
  * Return: 0, or
  *  RSEQ_FALLBACK: the kernel has no rseq(), or forbids it.  The operations of
  *	     all threads work, but slowly, see rseq-fallback.h;
+ *  -ENOMEM: the same, but there is no memory for that;
  *  -ENOSYS, or another: the same, but for this thread only; others of the
  *	     process are registered.  This one can do no operations;
  *  -EINVAL: other code (or a library that was loaded apart, by dlopen()) has
@@ -406,7 +411,9 @@ static inline int rseq_unregister(void)
  *
  * Operations leave their section armed, which is harmless as long as its
  * descriptor exists.  Needed in each thread that ran one, before code with
- * critical sections is unloaded (dlclose).
+ * critical sections is unloaded (dlclose).  Where rseq_register() has registered
+ * a thread by the area of such a library, because neither glibc nor the program
+ * has one, it needs rseq_unregister() instead: the area goes as well.
  */
 static inline void rseq_disarm(void)
 {

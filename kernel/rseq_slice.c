@@ -195,9 +195,8 @@ bool __rseq_slice_grant(struct pt_regs *regs)
 	st->t = t;
 	hrtimer_start(&st->timer, READ_ONCE(rseq_slice_ns),
 		      HRTIMER_MODE_REL_PINNED_HARD);
-	clear_tsk_need_resched(t);
-	clear_preempt_need_resched();
-	return true;
+	/* If not, it loses its CPU with the grant, as it may at any time. */
+	return sched_put_off_resched();
 }
 
 /**
@@ -240,6 +239,8 @@ void rseq_slice_syscall_enter(long syscall)
 	bool yield;
 
 	if (!rseq_slice_granted(t)) {
+		/* What an earlier call left, which was filtered out. */
+		t->rseq.slice &= ~RSEQ_SLICE_YIELDED;
 		clear_task_syscall_work(t, RSEQ_SLICE);
 		return;
 	}
@@ -254,6 +255,8 @@ void rseq_slice_syscall_enter(long syscall)
 	if (yield) {
 		rseq_count(RSEQ_EVENT_SLICE_YIELDED);
 		t->rseq.slice |= RSEQ_SLICE_YIELDED;
+		/* For the next call, should this one be filtered out. */
+		set_task_syscall_work(t, RSEQ_SLICE);
 	}
 }
 
@@ -271,6 +274,7 @@ SYSCALL_DEFINE0(rseq_slice_yield)
 	bool yielded = current->rseq.slice & RSEQ_SLICE_YIELDED;
 
 	current->rseq.slice &= ~RSEQ_SLICE_YIELDED;
+	clear_task_syscall_work(current, RSEQ_SLICE);
 	return yielded;
 }
 

@@ -36,6 +36,7 @@ bool __rseq_slice_grant(struct pt_regs *regs);
 void rseq_slice_revoke(struct task_struct *t);
 void rseq_slice_syscall_enter(long syscall);
 int rseq_slice_prctl(unsigned long operation, unsigned long value);
+bool sched_put_off_resched(void);
 
 /**
  * rseq_slice_granted - does a thread run on borrowed time?

@@ -48,7 +48,7 @@ RSEQ_ATTRIBUTE(weak, visibility("default")) int rseq_mode = RSEQ_MODE_UNKNOWN;
  * initial value of a mutex is zero), and, where it does not, from fork().
  */
 RSEQ_ATTRIBUTE(weak, visibility("default"))
-pthread_mutex_t *rseq_fallback_mutex = NULL;
+pthread_mutex_t *rseq_fallback_mutex;
 
 #ifdef MADV_WIPEONFORK
 #define RSEQ_MADV_WIPEONFORK	MADV_WIPEONFORK

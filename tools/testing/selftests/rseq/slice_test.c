@@ -440,6 +440,7 @@ struct scene {
 	unsigned int __shared woken; /* how often it was told to */
 	unsigned int __shared ran; /* how often it has run after that */
 	__u64 __shared ran_at;	/* and when, in cycles */
+	__u64 __shared billed;	/* and for what time when it had slept, in ns */
 	bool __shared rival_ready;
 	pid_t rival;
 
@@ -462,21 +463,33 @@ static struct scene *this_scene;
 
 #define RIVAL_USEC 300
 
+/* The CPU time of this thread, in nanoseconds. */
+static __u64 thread_nsec(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
 static void rival_live(struct scene *sc)
 {
 	static const struct timespec soon = { .tv_nsec = RIVAL_USEC * 1000 };
+	__u64 before;
 
 	sc->rival_ready = true;
 	for (;;) {
 		while (sem_wait(&sc->go))
 			;
 		sc->woken++;
+		before = thread_nsec();
 		if (sc->at_a_time)
 			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
 					&sc->time, NULL);
 		else
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &soon, NULL);
 		sc->ran_at = cycles();
+		sc->billed = thread_nsec() - before;
 		sc->ran++;
 	}
 }
@@ -844,7 +857,7 @@ static enum seen call_lookalike(struct scene *sc)
 	__asm__ volatile("int $0x80" : "=a" (ret) : "a" (nr)
 			 : "memory", "r8", "r9", "r10", "r11");
 	seen = judge_end(sc);
-	return ret >= 0 ? WRONG : seen;
+	return ret >= 0 || slice_yield() ? WRONG : seen;
 }
 
 TEST_F(slice, what_looks_like_yield_takes_the_cpu_back)
@@ -1583,6 +1596,43 @@ TEST_F(slice, it_lasts_as_long_as_debugfs_says)
 	EXPECT_LE(LENGTH_MAX, longest * nsec);
 	EXPECT_GT(LENGTH_LIMIT, shortest * nsec);
 	EXPECT_GT(LENGTH_LIMIT, longest * nsec);
+}
+
+/*
+ * What the rival is billed for, in ns: the first quartile of tries that take
+ * turns, so that a machine that is busy for a while makes no difference.
+ */
+static bool measure_bills(struct scene *sc, __u64 *without, __u64 *with)
+{
+	__u64 unasked[LENGTH_TRIES], asked[LENGTH_TRIES];
+	int i;
+
+	for (i = 0; i < LENGTH_TRIES; i++) {
+		if (play(sc, do_not_ask, 1) != GOOD)
+			return false;
+		unasked[i] = sc->billed;
+		if (play(sc, take_time, 1) != GOOD)
+			return false;
+		asked[i] = sc->billed;
+	}
+	qsort(unasked, LENGTH_TRIES, sizeof(*unasked), compare_cycles);
+	qsort(asked, LENGTH_TRIES, sizeof(*asked), compare_cycles);
+	*without = unasked[LENGTH_TRIES / 4];
+	*with = asked[LENGTH_TRIES / 4];
+	return true;
+}
+
+/* The time that the rival waits is not its own. */
+TEST_F(slice, extension_is_charged_to_who_had_it)
+{
+	__u64 without = 0, with = 0;
+
+	if (self->sc->length_before < 0)
+		SKIP(return, "debugfs, and root, are needed");
+	ASSERT_TRUE(measure_bills(self->sc, &without, &with));
+	TH_LOG("the rival is billed for %llu ns without, %llu ns with",
+	       (unsigned long long)without, (unsigned long long)with);
+	EXPECT_GT(without + LENGTH_MAX / 2, with);
 }
 
 /*

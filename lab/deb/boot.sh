@@ -48,6 +48,11 @@ release=$(find "$root/boot" -name 'vmlinuz-*' -printf '%P\n' | sed 's/^vmlinuz-/
 chroot "$root" passwd -q -d root
 echo rseq-test >"$root/etc/hostname"
 printf '/dev/vda / ext4 defaults 0 1\n' >"$root/etc/fstab"
+# A test has the kernel run out of memory and kill a process of its own. That is
+# no reason to end the session.
+mkdir -p "$root/etc/systemd/system/serial-getty@.service.d"
+printf '[Service]\nOOMPolicy=continue\n' \
+	>"$root/etc/systemd/system/serial-getty@.service.d/oom.conf"
 cp -a "$tests" "$root/root/tests"
 cat >"$root/root/run" <<'EOF'
 #!/bin/sh

@@ -71,7 +71,8 @@ for test in *_test; do
 	4) skipped=$((skipped + 1)) ;;
 	*)
 		failed=$((failed + 1))
-		tail -n 20 "/root/$test.log"
+		echo "$test: exit status $status"
+		grep '^not ok' "/root/$test.log"
 		;;
 	esac
 	echo "$test done"
@@ -134,5 +135,5 @@ case $verdict in
 '0 programs passed'*) ;;
 *', 0 failed,'*) exit 0 ;;
 esac
-grep -B 20 ' done$' "$console" | tail -n 60 >&2
+tr -d '\r' <"$console" | grep -E '^not ok|: exit status [0-9]+$' >&2
 exit 1

@@ -18,6 +18,7 @@ suite=${SUITE:-bookworm} timeout=${TIMEOUT:-1800}
 image=$(find "$build/deb" -maxdepth 1 -name 'linux-image-*.deb' ! -name '*-dbg_*' 2>/dev/null | sort | tail -n 1)
 [ -n "$image" ] || die "build/deb: there is no kernel package; make deb makes it"
 DEB=1 "$top/lab/deps.sh"
+"$top/lab/base/tree.sh" ours
 "$top/lab/guest/programs.sh" selftests
 lock "$build/deb.lock"
 base=$build/deb/base-$suite root=$build/deb/root disk=$build/deb/disk.img

@@ -243,11 +243,11 @@ objects() {
 		-e 's|^kernel/sched/membarrier\.c$|kernel/sched/build_utility.c|' \
 		-e 's/\.c$/.o/p' "$1" | sort -u
 }
-# warnings LOG TREE: what it says, without the place of the tree and the numbers of
-# lines, which differ.
+# warnings LOG: what it says, without the place of the tree and the numbers of lines,
+# which differ.
 warnings() {
 	grep -E '(warning|error): ' "$1" |
-		sed -E "s|^$2/||; s/:[0-9]+(:[0-9]+)?:/:/" | sort
+		sed -E 's,^[^:]*/tree/(bare|ours)/,,; s/:[0-9]+(:[0-9]+)?:/:/' | sort
 }
 if [ -z "$quick" ]; then
 	git diff --name-only --diff-filter=M base HEAD >"$tmp/hooked"
@@ -263,7 +263,7 @@ if [ -z "$quick" ]; then
 		# shellcheck disable=SC2046
 		logged "check-series-sparse-$which" kbuild "$kernel/sparse-$which" \
 			"$src" C=1 W=1 $(cat "$tmp/objects")
-		warnings "$build/log/check-series-sparse-$which.log" "$src" \
+		warnings "$build/log/check-series-sparse-$which.log" \
 			>"$tmp/warnings.$which"
 	done
 	diff "$tmp/warnings.bare" "$tmp/warnings.ours" | grep '^>' >"$tmp/said" || :

@@ -11,24 +11,9 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
-#define SWITCH "/sys/kernel/debug/rseq/debug"
-
-/* What the switch says, or a negative error number. */
-static int read_switch(void)
-{
-	int fd = open(SWITCH, O_RDONLY | O_CLOEXEC), ret = -errno;
-	char c;
-
-	if (fd < 0)
-		return ret;
-	ret = read(fd, &c, 1) == 1 ? c - '0' : -EIO;
-	close(fd);
-	return ret;
-}
-
 static int write_switch(const char *value)
 {
-	int fd = open(SWITCH, O_WRONLY | O_CLOEXEC), ret = -errno;
+	int fd = open(DEBUG_SWITCH, O_WRONLY | O_CLOEXEC), ret = -errno;
 	ssize_t len = strlen(value);
 
 	if (fd < 0)
@@ -63,9 +48,9 @@ FIXTURE_VARIANT_ADD(debug, extended) {
 
 FIXTURE_SETUP(debug)
 {
-	self->before = read_switch();
+	self->before = read_debug_switch();
 	if (self->before < 0)
-		SKIP(return, SWITCH ": %s; debugfs, and root, are needed",
+		SKIP(return, DEBUG_SWITCH ": %s; debugfs, and root, are needed",
 		     strerror(-self->before));
 	self->st = map_pages(1, true);
 	self->s = &self->st->s;
@@ -172,18 +157,18 @@ TEST_F(debug, bad_values_are_refused)
 
 	for (on = 0; on < 2; on++) {
 		ASSERT_EQ(0, turn(on));
-		EXPECT_EQ(on, read_switch());
+		EXPECT_EQ(on, read_debug_switch());
 		for (i = 0; i < ARRAY_SIZE(bad); i++) {
 			int ret = write_switch(bad[i]);
 
 			EXPECT_TRUE(ret == -EINVAL || ret == -ERANGE) {
 				TH_LOG("\"%s\": %d", bad[i], ret);
 			}
-			EXPECT_EQ(on, read_switch());
+			EXPECT_EQ(on, read_debug_switch());
 		}
 		/* Turned to where it is. */
 		EXPECT_EQ(0, turn(on));
-		EXPECT_EQ(on, read_switch());
+		EXPECT_EQ(on, read_debug_switch());
 	}
 }
 
@@ -384,7 +369,7 @@ TEST(files_are_for_root)
 	if (dir < 0)
 		SKIP(return, "/sys/kernel/debug/rseq: %s; debugfs, and root, are needed",
 		     strerror(errno));
-	ASSERT_EQ(0, stat(SWITCH, &st));
+	ASSERT_EQ(0, stat(DEBUG_SWITCH, &st));
 	EXPECT_EQ(0600, st.st_mode & 07777);
 	EXPECT_EQ(0, st.st_uid);
 	pid = fork();

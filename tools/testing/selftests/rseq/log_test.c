@@ -6,8 +6,6 @@
 #include "../kselftest_harness.h"
 #include "rseq_call.h"
 
-#define DEBUG_SWITCH "/sys/kernel/debug/rseq/debug"
-
 /* Longer than the kernel keeps silent after a flood. */
 #define LOG_MS 15000
 
@@ -237,10 +235,11 @@ TEST_F_TIMEOUT(log, system_call, 100)
 	const struct timespec pause = { .tv_nsec = 200000000 };
 	__u64 end = now_ms() + LOG_MS;
 	char line[1024] = "", why[128];
+	int before = read_debug_switch();
 
-	if (access(DEBUG_SWITCH, W_OK))
+	if (before < 0)
 		SKIP(return, DEBUG_SWITCH ": %s; debugfs is needed",
-		     strerror(errno));
+		     strerror(-before));
 	set_section(self->cs, addr(rseq_call_start), addr(rseq_call_end),
 		    addr(rseq_call_abort));
 	snprintf(why, sizeof(why),
@@ -257,7 +256,7 @@ TEST_F_TIMEOUT(log, system_call, 100)
 		if (!*line)
 			nanosleep(&pause, NULL);
 	} while (!*line && now_ms() < end);
-	EXPECT_TRUE(write_to(DEBUG_SWITCH, "0"));
+	EXPECT_TRUE(write_to(DEBUG_SWITCH, before ? "1" : "0"));
 	EXPECT_TRUE(!!strstr(line, why)) {
 		TH_LOG("%s", line);
 	}

@@ -14,10 +14,10 @@
  *
  * In the segment form no CPU number is computed with, because the segment is the
  * CPU; only its sign is looked at, since a thread that is not registered would
- * not be restarted. Between the steps of both the thread may be
- * interrupted, and then it is sent back to the start; that is what the
- * descriptor is for. One word needs neither: percpu_cmpxchg() is one instruction
- * with no section around it. The segment form is for what has more steps.
+ * not be restarted. Between the steps of both the thread may be interrupted, and
+ * then it is sent back to the start; that is what the descriptor is for. One word
+ * needs neither: percpu_cmpxchg() is one instruction with no section around it.
+ * The segment form is for what has more steps.
  *
  * All of them can be mixed on one variable, if the index is the CPU. They cannot
  * be mixed with the operations of rseq.h where these use a lock, because there is

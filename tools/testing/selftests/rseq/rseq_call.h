@@ -49,4 +49,20 @@ long rseq_call(struct rseq_area *area, const struct rseq_cs *descriptor,
 extern char rseq_call_start[], rseq_call_insn[], rseq_call_behind[];
 extern char rseq_call_end[], rseq_call_abort[];
 
+/* The switch that makes such a call fatal. */
+#define DEBUG_SWITCH "/sys/kernel/debug/rseq/debug"
+
+/* What it says, or a negative error number. */
+static inline int read_debug_switch(void)
+{
+	int fd = open(DEBUG_SWITCH, O_RDONLY | O_CLOEXEC), ret = -errno;
+	char c;
+
+	if (fd < 0)
+		return ret;
+	ret = read(fd, &c, 1) == 1 ? c - '0' : -EIO;
+	close(fd);
+	return ret;
+}
+
 #endif /* RSEQ_CALL_H */

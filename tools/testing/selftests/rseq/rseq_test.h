@@ -378,19 +378,27 @@ static inline unsigned int counted_cpus(void)
 
 /**
  * ids_are_true() - do the ID fields say where this thread is?
- * @area: of the calling thread, which is bound to one CPU
+ * @area: of the calling thread
  * @mm_cid_limit: what its mm_cid must be below
  *
- * A process of one thread has mm_cid 0. With more of them the limit is the number
- * of CPUs: a CPU keeps for a while what a thread had there.
+ * A thread that is moved while it asks, asks again. A process of one thread has
+ * mm_cid 0. With more of them the limit is the number of CPUs: a CPU keeps for a
+ * while what a thread had there.
  */
 static inline bool ids_are_true(const struct rseq_area *area,
 				unsigned int mm_cid_limit)
 {
-	return area->cpu_id == current_cpu() &&
-	       area->cpu_id_start == area->cpu_id &&
-	       area->node_id == current_node() &&
-	       area->mm_cid < mm_cid_limit;
+	bool are_true;
+	__u32 cpu;
+
+	do {
+		cpu = area->cpu_id;
+		are_true = cpu == current_cpu() &&
+			   area->cpu_id_start == cpu &&
+			   area->node_id == current_node() &&
+			   area->mm_cid < mm_cid_limit;
+	} while (!are_true && area->cpu_id != cpu);
+	return are_true;
 }
 
 static inline size_t page_size(void)

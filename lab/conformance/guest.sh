@@ -55,9 +55,9 @@ try rseq/basic_test 120 ./basic_test
 try rseq/param_test 600 "$here/param_test.sh"
 full rseq/basic_percpu_ops_test 1200 ./basic_percpu_ops_test
 full rseq/basic_percpu_ops_mm_cid_test 1200 ./basic_percpu_ops_mm_cid_test
-# The rest of run_param_test.sh's own options stay as they are; the last one
-# counts.
-full rseq/run_param_test.sh 3000 ./run_param_test.sh -r 5 -t 4
+# Its other options stay as they are; the last one counts. Fewer repetitions than
+# 10 are a division by zero.
+full rseq/run_param_test.sh 3000 ./run_param_test.sh -r 10 -t 4
 full rseq/param_test_benchmark 300 ./param_test_benchmark -r 1000 -t 8
 full rseq/param_test_mm_cid_benchmark 300 \
 	./param_test_mm_cid_benchmark -r 1000 -t 8

@@ -151,6 +151,9 @@ void rseq_kill(enum rseq_verdict verdict, struct pt_regs *regs, int sig)
 
 	if (get_user(cs, &area->rseq_cs))
 		cs = 0;
+	/* The one value that looks like an access that failed. */
+	if (verdict == RSEQ_FAULT_AREA && cs == (u64)-EFAULT)
+		verdict = RSEQ_BAD_DESCRIPTOR;
 	rseq_count(RSEQ_EVENT_KILL);
 	if (show_unhandled_signals)
 		pr_info_ratelimited("rseq: %s[%d] killed: %s (area %lx descriptor %llx ip %lx)\n",

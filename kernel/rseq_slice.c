@@ -166,7 +166,7 @@ bool __rseq_slice_grant(struct pt_regs *regs)
 		rseq_slice_revoke(t);
 		return true;
 	}
-	/* Not after a system call. */
+	/* Not after a system call. One of number -1 is none. */
 	if (!(t->rseq.slice & RSEQ_SLICE_ENABLED) ||
 	    syscall_get_nr(t, regs) != -1)
 		return false;
@@ -178,7 +178,8 @@ bool __rseq_slice_grant(struct pt_regs *regs)
 		return true;
 	/*
 	 * Not if there is more to do, and not for a thread that just got its
-	 * CPU and has not been in user mode since.
+	 * CPU and has not been in user mode since. That is forgotten while its
+	 * memory is faulted in, which does no harm.
 	 */
 	if (flags & (_TIF_RSEQ | (EXIT_TO_USER_MODE_WORK & ~_TIF_NEED_RESCHED)))
 		return false;

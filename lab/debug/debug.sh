@@ -63,10 +63,13 @@ for name in debug csan; do
 	# These kernels are several times as slow.
 	export KERNEL="$kernel" KNOWN="$known" TIMEOUT="${TIMEOUT:-2400}"
 	"$top/lab/test/run.sh" || failed="$failed $name"
-	retry "$name-fuzz" env CMD="fuzz -c '$top/lab/fuzz/corpus'" \
-		LOG="test-$kernel/fuzz.console" \
-		"$top/lab/guest/boot.sh" "$kernel" ||
-		failed="$failed $name-fuzz"
+	for bits in '' _32; do
+		retry "$name-fuzz$bits" \
+			env CMD="fuzz$bits -c '$top/lab/fuzz/corpus$bits'" \
+			LOG="test-$kernel/fuzz$bits.console" \
+			"$top/lab/guest/boot.sh" "$kernel" ||
+			failed="$failed $name-fuzz$bits"
+	done
 	titles "$build/log/test-$kernel"/*.console.log >"$build/debug/$name.ours"
 	[ "$name" = csan ] || continue
 	! grep -qvxF -f "$known" "$build/debug/$name.ours" ||

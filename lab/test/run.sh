@@ -4,9 +4,10 @@
 # KERNEL=ours-NAME: only KUnit and the kselftests, in that kernel, which is there.
 #
 # The lab's own tests (lab/test), the bare kernel, the KUnit results of a boot
-# of ours, then each kselftest program in a guest of its own. One line for each
-# program, its whole output when it failed, and at last `N passed, M failed`.
-# A program that does not complete its plan has failed.
+# of ours, then each kselftest program in a guest of its own, those of statistics
+# and tracepoints in a kernel that has these. One line for each program, its whole
+# output when it failed, and at last `N passed, M failed`. A program that does not
+# complete its plan has failed.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
@@ -175,11 +176,24 @@ for dir in "$build"/selftests/*/; do
 	done
 done
 
+# What needs statistics and tracepoints, of which the other kernel is free.
+observing=
+for name in stats_test trace_test slice_test; do
+	observing="$observing $name-stats ${name}_32-stats"
+done
+if [ "$kernel" = ours ] && any $observing; then
+	"$top/lab/guest/kernel.sh" ours "$top/lab/matrix/stats.config"
+	for name in $observing; do
+		guest "$name" ours-stats \
+			"cd '$build/selftests/rseq' && ./${name%-stats}"
+	done
+fi
+
 for name in $wanted; do
 	case " $matched " in
 	*" $name "*) ;;
 	*) die "TESTS=$name: there is no such test; there are check-bare bare bare32 $(
-		echo $own) model fuzz fuzz_32 conformance kunit $(sed 's/.*://' "$build/selftests/kselftest-list.txt" \
+		echo $own) model fuzz fuzz_32 conformance kunit$observing $(sed 's/.*://' "$build/selftests/kselftest-list.txt" \
 		2>/dev/null | tr '\n' ' ')" ;;
 	esac
 done

@@ -18,9 +18,9 @@ done
 "$top/lab/guest/programs.sh" selftests bare_test init32
 mkdir -p "$build/log"
 
-# nothing_skipped: of the tests that need statistics or tracing.
+# nothing_skipped: of the tests that need statistics, tracing or sysctls.
 nothing_skipped() {
-	! grep -E '# SKIP.*(CONFIG_RSEQ_STATS|CONFIG_FTRACE)' \
+	! grep -E '# SKIP.*(CONFIG_RSEQ_STATS|CONFIG_FTRACE|exception-trace)' \
 		"$build/log/test-$KERNEL"/*_test*.log || {
 		echo "these must not be skipped here"
 		return 1

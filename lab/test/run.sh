@@ -178,7 +178,7 @@ done
 
 # What needs statistics and tracepoints, of which the other kernel is free.
 observing=
-for name in stats_test trace_test slice_test; do
+for name in stats_test trace_test slice_test log_test; do
 	observing="$observing $name-stats ${name}_32-stats"
 done
 if [ "$kernel" = ours ] && any $observing; then

@@ -295,6 +295,34 @@ TEST_F_TIMEOUT(log, flood, 100)
 	EXPECT_GT(kills, lines);
 }
 
+#define EXCEPTION_TRACE "/proc/sys/debug/exception-trace"
+
+/* Root may not want to hear of unhandled signals, of whatever kind. */
+TEST_F_TIMEOUT(log, silence, 100)
+{
+	char line[1024], before[2] = "";
+	enum outcome outcome;
+	int fd;
+
+	fd = open(EXCEPTION_TRACE, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		SKIP(return, EXCEPTION_TRACE ": %s", strerror(errno));
+	ASSERT_EQ(1, read(fd, before, 1));
+	close(fd);
+
+	self->cs->version = 1;
+	ASSERT_TRUE(write_to(EXCEPTION_TRACE, "1"));
+	/* It would say more now. */
+	EXPECT_TRUE(killed_and_logged(self->s, self->fd, line, sizeof(line)));
+	EXPECT_TRUE(write_to(EXCEPTION_TRACE, "0"));
+	outcome = subject_play(self->s, EVENT_MIGRATION);
+	EXPECT_TRUE(write_to(EXCEPTION_TRACE, before));
+	EXPECT_EQ(KILLED, outcome);
+	*line = '\0';
+	kills_in_log(self->fd, self->s->pid, line, sizeof(line));
+	EXPECT_STREQ("", line);
+}
+
 static int wait_for_a_signal(struct subject *s)
 {
 	s->ready = true;

@@ -610,20 +610,22 @@ static int rseq_register(struct rseq __user *area, u32 len, int flags, u32 sig)
 	}
 	user_access_end();
 
-	guard(preempt)();
-	t->rseq = (struct rseq_state){
-		.area		= area,
-		.len		= len,
-		.sig		= sig,
-		.mm_cid		= RSEQ_IDS_STALE,
-		.cpu_id		= RSEQ_CPU_UNKNOWN,
-		.tracked	= true,
-		.segment	= t->rseq.segment,
-		.slow		= true,
-		.slice		= slice,
-	};
-	/* The exit to user mode writes the IDs. */
-	arch_rseq_raise_ids(t);
+	/* No guard() for the whole function: "fault" would be in its scope. */
+	scoped_guard(preempt) {
+		t->rseq = (struct rseq_state){
+			.area		= area,
+			.len		= len,
+			.sig		= sig,
+			.mm_cid		= RSEQ_IDS_STALE,
+			.cpu_id		= RSEQ_CPU_UNKNOWN,
+			.tracked	= true,
+			.segment	= t->rseq.segment,
+			.slow		= true,
+			.slice		= slice,
+		};
+		/* The exit to user mode writes the IDs. */
+		arch_rseq_raise_ids(t);
+	}
 	return 0;
 fault:
 	user_access_end();

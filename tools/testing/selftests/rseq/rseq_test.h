@@ -582,6 +582,8 @@ struct subject {
 	bool __shared stop;	/* for body: the controller is done */
 	bool __shared companion_ready;
 	bool __shared companion_done;
+	bool __shared left;	/* it is out of rseq_stuck() already */
+	bool __shared over;	/* no more events will come */
 	bool __shared provoked;	/* the event came while it was armed */
 	int __shared handled;	/* signals */
 	int __shared count;	/* kept by body, and what that calls */
@@ -698,6 +700,17 @@ static inline void subject_live(struct subject *s)
 	}
 	s->last_ids_true = ids_are_true(s->area, subject_mm_cid_limit(s));
 	s->last = *s->area;
+	/* What came may have been an event that nobody ordered. */
+	if (!s->over) {
+		__u64 cs = s->last.rseq_cs;
+
+		s->left = true;
+		wait_for(s->over);
+		s->last_ids_true &= ids_are_true(s->area,
+						 subject_mm_cid_limit(s));
+		s->last = *s->area;
+		s->last.rseq_cs |= cs;
+	}
 	_exit(ret);
 }
 
@@ -733,6 +746,8 @@ static inline void subject_start(struct subject *s)
 	s->stop = false;
 	s->companion_ready = false;
 	s->companion_done = false;
+	s->left = false;
+	s->over = false;
 	s->provoked = false;
 	s->handled = 0;
 	s->handler_ip = 0;
@@ -790,7 +805,7 @@ static inline bool subject_wait_armed(struct subject *s)
 {
 	__u64 end = now_ms() + WAIT_MS, lost = 0;
 
-	while (now_ms() < end && !subject_ended(s)) {
+	while (now_ms() < end && !s->left && !subject_ended(s)) {
 		if (s->companion ? s->companion_done : subject_cs(s) != 0)
 			return true;
 		if (s->ready && !s->companion && !lost)
@@ -814,19 +829,23 @@ static inline bool subject_wait_armed(struct subject *s)
  */
 static inline bool provoke(struct subject *s, enum event event)
 {
-	bool there;
+	bool there = false;
 
 	switch (event) {
 	case EVENT_SIGNAL:
-		return !syscall(SYS_tgkill, s->pid, s->pid, SIGUSR1);
+		there = !syscall(SYS_tgkill, s->pid, s->pid, SIGUSR1);
+		break;
 	case EVENT_PREEMPTION:
 		there = !move_to_cpu(0, s->cpu) &&
 			current_cpu() == (unsigned int)s->cpu;
-		return !move_to_cpu(0, s->home) && there;
+		there = !move_to_cpu(0, s->home) && there;
+		break;
 	case EVENT_MIGRATION:
-		return !move_to_cpu(s->pid, s->other);
+		there = !move_to_cpu(s->pid, s->other);
+		break;
 	}
-	return false;
+	s->over = true;
+	return there;
 }
 
 /**
@@ -836,7 +855,10 @@ static inline bool provoke(struct subject *s, enum event event)
  */
 static inline enum outcome subject_end(struct subject *s)
 {
-	bool ended = wait_for(subject_ended(s));
+	bool ended;
+
+	s->over = true;
+	ended = wait_for(subject_ended(s));
 
 	if (!ended) {
 		kill(s->pid, SIGKILL);

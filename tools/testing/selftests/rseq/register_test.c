@@ -320,6 +320,39 @@ TEST_F(registration, unregister_errors)
 	EXPECT_EQ(0, rseq_unregister(self->area, self->len));
 }
 
+/* In a child; returns what it exits with. */
+static int unregister_read_only_area(__u32 len)
+{
+	struct rseq_area *area = map_pages(1, false);
+	int ret;
+
+	if (rseq_register(area, len) ||
+	    mprotect(area, page_size(), PROT_READ))
+		return 1;
+	ret = rseq_unregister(area, len);
+	if (mprotect(area, page_size(), PROT_READ | PROT_WRITE))
+		return 2;
+	if (ret != -EFAULT)
+		return 3;
+	/* The registration stands. */
+	return rseq_register(area, len) == -EBUSY ? 0 : 4;
+}
+
+TEST_F(registration, unregister_needs_the_area)
+{
+	int status, tries = 0;
+	pid_t pid;
+
+	do {
+		pid = fork();
+		if (!pid)
+			_exit(unregister_read_only_area(self->len));
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		/* If it has lost its CPU meanwhile, that was its end. */
+	} while (status == SIGSEGV && ++tries < 50);
+	EXPECT_EQ(0, status);
+}
+
 TEST_F(registration, fields_after_unregister)
 {
 	int cpu = allowed_cpu(allowed_cpus() - 1);

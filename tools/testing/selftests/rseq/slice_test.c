@@ -1353,6 +1353,50 @@ TEST_F(slice, area_is_away_when_the_cpu_is_taken_back)
 	EXPECT_EQ(GOOD, play(sc, lose_area, TIMES));
 }
 
+/* Here it does not come back. */
+static void *unmap_area(void *arg)
+{
+	struct scene *sc = arg;
+	char *page = (char *)((uintptr_t)sc->area & ~(page_size() - 1));
+
+	move_to_cpu(0, allowed_cpu(0));
+	while (drops_done == drops_ordered)
+		;
+	if (munmap(page, page_size()))
+		_exit(KSFT_FAIL);
+	drops_done = drops_ordered;
+	return NULL;
+}
+
+static enum seen lose_area_for_good(struct scene *sc)
+{
+	static bool started;
+	pthread_t thread;
+	enum seen seen;
+
+	if (!started && pthread_create(&thread, NULL, unmap_area, sc))
+		_exit(KSFT_FAIL);
+	started = true;
+	seen = ask(sc);
+	if (seen != GOOD)
+		return seen;
+	drops_ordered++;
+	while (drops_done != drops_ordered)
+		;
+	syscall(SYS_getpid);
+	return WRONG;
+}
+
+TEST_F(slice, area_is_gone_when_the_cpu_is_taken_back)
+{
+	static const struct rlimit no_core;
+
+	if (allowed_cpus() < 2)
+		SKIP(return, "two CPUs are needed");
+	ASSERT_EQ(0, setrlimit(RLIMIT_CORE, &no_core));
+	EXPECT_END_OF_CHILD(lose_area_for_good, SIGSEGV);
+}
+
 /*
  * A critical section. Until something happens in it: the grant, or else the rival
  * has run before it was armed.

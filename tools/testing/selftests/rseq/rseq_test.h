@@ -697,6 +697,7 @@ static inline void subject_live(struct subject *s)
 	} else {
 		s->ready = true;
 		ret = rseq_stuck(&s->area->rseq_cs, s->descriptor);
+		s->left = true;
 	}
 	s->last_ids_true = ids_are_true(s->area, subject_mm_cid_limit(s));
 	s->last = *s->area;
@@ -704,7 +705,6 @@ static inline void subject_live(struct subject *s)
 	if (!s->over) {
 		__u64 cs = s->last.rseq_cs;
 
-		s->left = true;
 		wait_for(s->over);
 		s->last_ids_true &= ids_are_true(s->area,
 						 subject_mm_cid_limit(s));
@@ -885,7 +885,10 @@ static inline enum outcome subject_try(struct subject *s, enum event event)
 
 	subject_start(s);
 	if (subject_wait_armed(s)) {
-		s->provoked = provoke(s, event);
+		bool left = s->left;
+
+		/* Too late for a section that has been aborted already. */
+		s->provoked = provoke(s, event) && !left;
 		if (event != EVENT_SIGNAL) {
 			cleared = wait_for(!subject_cs(s) || subject_ended(s));
 			/* If aborted it is on its way out: no harm done. */

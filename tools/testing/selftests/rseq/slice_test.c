@@ -1673,10 +1673,12 @@ TEST_F(slice, extension_is_charged_to_who_had_it)
 
 	if (self->sc->length_before < 0)
 		SKIP(return, "debugfs, and root, are needed");
+	if (slowness() > 1)
+		SKIP(return, "what a switch costs here hides an extension");
 	ASSERT_TRUE(measure_bills(self->sc, &without, &with));
 	TH_LOG("the rival is billed for %llu ns without, %llu ns with",
 	       (unsigned long long)without, (unsigned long long)with);
-	EXPECT_GT(without + LENGTH_MAX / 2 * slowness(), with);
+	EXPECT_GT(without + LENGTH_MAX / 2, with);
 }
 
 /*

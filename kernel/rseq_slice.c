@@ -179,7 +179,7 @@ bool __rseq_slice_grant(struct pt_regs *regs)
 	/*
 	 * Not if there is more to do, and not for a thread that just got its
 	 * CPU and has not been in user mode since. That is forgotten while its
-	 * memory is faulted in, which does no harm.
+	 * memory is faulted in; it is one extension for one reschedule still.
 	 */
 	if (flags & (_TIF_RSEQ | (EXIT_TO_USER_MODE_WORK & ~_TIF_NEED_RESCHED)))
 		return false;

@@ -49,7 +49,7 @@ mutants: ## which one-line mistakes are caught (MUTANTS='name...' AT_ONCE=1)
 	@lab/mutants/run.sh
 
 .PHONY: test-debug
-test-debug: ## the self-tests with KASAN, lockdep and the like, and with KCSAN
+test-debug: ## tests with KASAN, lockdep and KCSAN (KERNELS='debug csan')
 	@lab/debug/debug.sh
 
 .PHONY: faults

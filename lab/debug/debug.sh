@@ -5,7 +5,9 @@
 # data race that the stock kernel has as well: with the same checks, it runs the
 # same programs, of which some fail there.
 #
-#	SLOWNESS=6	how many times as long as else a test may take
+#	SLOWNESS=6		how many times as long as else a test may take
+#	KERNELS='debug csan'	only these: debug.config, csan.config
+#	TESTS='name...'		only these tests, and the corpus
 #
 # Prints a table of the data races that were seen, and where. What stock once
 # said is kept, in build/debug; races do not come at each try.
@@ -18,6 +20,13 @@ case $SLOWNESS in
 [1-9] | [1-9][0-9]) ;;
 *) die "SLOWNESS=$SLOWNESS: not a number from 1 to 99" ;;
 esac
+kernels=${KERNELS:-debug csan}
+for name in $kernels; do
+	case $name in
+	debug | csan) ;;
+	*) die "KERNELS=$name: no such kernel; there are debug and csan" ;;
+	esac
+done
 "$top/lab/deps.sh"
 "$top/lab/guest/kernel.sh" ours
 "$top/lab/guest/programs.sh" selftests fuzz
@@ -42,7 +51,7 @@ stock() {
 }
 
 failed=
-for name in debug csan; do
+for name in $kernels; do
 	kernel=ours-$name known=$build/debug/$name.titles
 	"$top/lab/guest/kernel.sh" ours "$top/lab/debug/$name.config"
 	mkdir -p "$build/log/debug"

@@ -17,12 +17,14 @@
 #include <semaphore.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/user.h>
 #include <sys/utsname.h>
 #include <linux/membarrier.h>
 #include <linux/userfaultfd.h>
 #include "rseq_test.h"
+#include "rseq_trace.h"
 #include "slice_section.h"
 
 #ifndef __NR_rseq_slice_yield
@@ -453,6 +455,8 @@ struct scene {
 	sem_t go;		/* the rival shall set it */
 	bool at_a_time;		/* the time is known before the timer is set: */
 	struct timespec time;
+	char instance[sizeof(trace_instance)]; /* in it the rival turns */
+	bool traced;		/* tracing on, and did so without sleeping */
 	long length_before;	/* to be restored, or negative */
 	struct rseq_cs cs;
 	bool __shared child_ready;
@@ -470,6 +474,24 @@ static __u64 thread_nsec(void)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* How often this thread has slept. */
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) ? -1 : usage.ru_nvcsw;
+}
+
+#define SYS_ENTER "events/raw_syscalls/sys_enter/enable"
+
+static bool trace_system_calls(const char *instance)
+{
+	long before = sleeps();
+
+	memcpy(trace_instance, instance, sizeof(trace_instance));
+	return !trace_write(SYS_ENTER, "1") && sleeps() == before;
 }
 
 static void rival_live(struct scene *sc)
@@ -490,6 +512,8 @@ static void rival_live(struct scene *sc)
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &soon, NULL);
 		sc->ran_at = cycles();
 		sc->billed = thread_nsec() - before;
+		if (*sc->instance)
+			sc->traced = trace_system_calls(sc->instance);
 		sc->ran++;
 	}
 }
@@ -709,6 +733,7 @@ FIXTURE_SETUP(slice)
 
 FIXTURE_TEARDOWN(slice)
 {
+	trace_end();
 	scene_exit(self->sc);
 }
 
@@ -822,6 +847,38 @@ static enum seen call_getpid(struct scene *sc)
 TEST_F(slice, another_system_call_takes_the_cpu_back)
 {
 	EXPECT_EQ(GOOD, play(self->sc, call_getpid, TIMES));
+}
+
+/*
+ * The work that there is at the entry of a system call may become more while the
+ * CPU is taken back there: the rival turns tracing on, and the call is traced.
+ */
+static enum seen yield_and_be_traced(struct scene *sc)
+{
+	enum seen seen = yield_in_time(sc);
+	bool found;
+
+	if (!wait_for(rival_ran(sc)))
+		return WRONG;
+	found = trace_last_event(getpid(), "sys_enter: NR 471 ");
+	if (trace_write(SYS_ENTER, "0") || trace_write("trace", ""))
+		return WRONG;
+	/* So that the next time it need not wait for the end of this one. */
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	if (seen != GOOD)
+		return seen;
+	return !sc->traced ? SPOILT : found ? GOOD : WRONG;
+}
+
+TEST_F(slice, system_call_does_what_came_up_meanwhile)
+{
+	int error = trace_start();
+
+	if (error == -ENOENT)
+		SKIP(return, TRACE_NEEDED);
+	ASSERT_EQ(0, error);
+	memcpy(self->sc->instance, trace_instance, sizeof(trace_instance));
+	EXPECT_EQ(GOOD, play(self->sc, yield_and_be_traced, TIMES));
 }
 
 /* Even one that does not exist, the number that interrupts have, and execve(). */
@@ -1520,6 +1577,24 @@ TEST_F(slice, yield_that_a_tracer_turns_into_unregistration)
 	}
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(2 * TRACED_TRIES, yields);
+}
+
+/*
+ * With core scheduling, what another CPU of the core has picked may rely on the
+ * preemption. So it is not put off, though the request is answered.
+ */
+static enum seen keep_no_cpu(struct scene *sc)
+{
+	if (ask(sc) != SPOILT || sc->ctrl->granted)
+		return WRONG;
+	return sc->ctrl->request ? SPOILT : GOOD;
+}
+
+TEST_F(slice, core_scheduling_keeps_no_cpu)
+{
+	if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0UL, 0UL, 0UL))
+		SKIP(return, "CONFIG_SCHED_CORE, and SMT, are needed");
+	EXPECT_EQ(GOOD, play(self->sc, keep_no_cpu, 10 * TIMES));
 }
 
 /*

@@ -6,6 +6,7 @@
 #   CMD=...      a shell command line; without it, an interactive shell
 #   PROGRAM=...  a 32-bit program instead, for a kernel that runs no other
 #   SMP=4        virtual CPUs
+#   THREADS=1    how many of them a core has; only a kernel with ACPI sees that
 #   ICOUNT=1     one virtual CPU at a time, and a time stamp counter that counts
 #                its instructions
 #   MEM=1024     MiB of memory, in two nodes when there are two CPUs
@@ -25,7 +26,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 
 [ $# = 1 ] || die "usage: [CMD=...] boot.sh KERNEL"
 kernel=$1
-smp=${SMP:-4} mem=${MEM:-1024} timeout=${TIMEOUT:-120}
+smp=${SMP:-4} threads=${THREADS:-1} mem=${MEM:-1024} timeout=${TIMEOUT:-120}
 image=$build/kernel/$kernel/arch/x86/boot/bzImage
 [ -f "$image" ] || die "$image: no such kernel; make kernel TREE=$kernel makes it"
 number() {
@@ -34,9 +35,11 @@ number() {
 	esac
 }
 number SMP "$smp"
+number THREADS "$threads"
 number MEM "$mem"
 number TIMEOUT "$timeout"
 [ "$smp" -le 64 ] || die "SMP=$smp: the kernel is built for 64 CPUs at most"
+[ $((smp % threads)) = 0 ] || die "THREADS=$threads: does not divide SMP=$smp"
 
 # What the lab has built is at hand in the guest.
 programs() {
@@ -119,7 +122,7 @@ set -- -M pc $machine -m "$mem" \
 nodes=
 [ "$smp" -lt 2 ] || nodes=numa=fake=2
 # shellcheck disable=SC2086
-set -- "$@" ${QEMU:-} -smp "$smp,sockets=$smp" -kernel "$image" \
+set -- "$@" ${QEMU:-} -smp "$smp,sockets=$((smp / threads)),threads=$threads" -kernel "$image" \
 	-serial "file:$run/console" \
 	-device virtio-serial-pci -chardev stdio,id=out,signal=off \
 	-device virtconsole,chardev=out \

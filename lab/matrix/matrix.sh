@@ -18,10 +18,9 @@ done
 "$top/lab/guest/programs.sh" selftests bare_test init32
 mkdir -p "$build/log"
 
-# nothing_skipped: of the tests that need statistics, tracing or sysctls.
+# nothing_skipped WHAT: of the tests that need this.
 nothing_skipped() {
-	! grep -E '# SKIP.*(CONFIG_RSEQ_STATS|CONFIG_FTRACE|exception-trace)' \
-		"$build/log/test-$KERNEL"/*_test*.log || {
+	! grep -E "# SKIP.*($1)" "$build/log/test-$KERNEL"/*_test*.log || {
 		echo "these must not be skipped here"
 		return 1
 	}
@@ -38,7 +37,14 @@ tests() {
 			CMD="$build/bare_test/bare_test && $build/bare_test/bare_test_32" \
 			"$top/lab/guest/boot.sh" "$KERNEL"
 		;;
-	stats) "$top/lab/test/run.sh" && nothing_skipped ;;
+	stats)
+		"$top/lab/test/run.sh" && nothing_skipped \
+			"CONFIG_RSEQ_STATS|CONFIG_FTRACE|exception-trace"
+		;;
+	core-scheduling)
+		THREADS=2 "$top/lab/test/run.sh" &&
+			nothing_skipped CONFIG_SCHED_CORE
+		;;
 	up) SMP=1 "$top/lab/test/run.sh" ;;
 	nohz-full) APPEND=nohz_full=1-3 "$top/lab/test/run.sh" ;;
 	*) "$top/lab/test/run.sh" ;;

@@ -415,6 +415,12 @@ static void rseq_exit_again(struct rseq_exit *exit, struct task_struct *t,
 	}
 }
 
+/* Whoever looks at the tracepoints may want something done before user mode. */
+static bool rseq_is_traced(void)
+{
+	return trace_rseq_update_enabled() || trace_rseq_ip_fixup_enabled();
+}
+
 /**
  * rseq_exit_slow - return to user mode, the less frequent cases
  * @ti_work:	thread flags, with one of %_TIF_RSEQ set
@@ -452,15 +458,16 @@ unsigned long rseq_exit_slow(unsigned long ti_work, u64 cs)
 			if (verdict >= RSEQ_FAULT_AREA)
 				rseq_count(RSEQ_EVENT_FAULT);
 		}
-		if (!rseq_failed(verdict) && !granted)
+		if (rseq_failed(verdict) || granted) {
+			local_irq_enable_exit_to_user(ti_work);
+			rseq_exit_again(&exit, t, verdict);
+			if (granted)
+				rseq_slice_revoke(t);
+			local_irq_disable_exit_to_user();
+			tick_nohz_user_enter_prepare();
+		} else if (!rseq_is_traced()) {
 			break;
-
-		local_irq_enable_exit_to_user(ti_work);
-		rseq_exit_again(&exit, t, verdict);
-		if (granted)
-			rseq_slice_revoke(t);
-		local_irq_disable_exit_to_user();
-		tick_nohz_user_enter_prepare();
+		}
 
 		ti_work = read_thread_flags();
 		if (ti_work & EXIT_TO_USER_MODE_WORK)

@@ -4,6 +4,7 @@
  * caused it, and each time that the IDs are written.
  */
 #include "../kselftest_harness.h"
+#include <linux/perf_event.h>
 #include "rseq_test.h"
 #include "rseq_trace.h"
 
@@ -163,6 +164,51 @@ TEST_F(trace, update)
 	EXPECT_EQ((__u32)(variant->event == EVENT_MIGRATION ? self->s->other :
 							      self->s->cpu),
 		  self->s->last.cpu_id);
+}
+
+/*
+ * Who looks may want something done before the thread is back in user mode. Here
+ * that is a SIGTRAP for each restart. It comes before the first instruction of
+ * the abort handler, or of the handler of the signal that caused the restart.
+ */
+static __u64 event_id, trapped_at;
+
+static void handle_sigtrap(int sig, siginfo_t *info, void *context)
+{
+	if ((unsigned long)*context_ip(context) != trapped_at)
+		_exit(BROKEN);
+	this_subject->count++;
+}
+
+static int want_sigtrap(struct subject *s)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr),
+		.config = event_id, .sample_period = 1,
+		.sigtrap = 1, .remove_on_exec = 1,
+	};
+	struct sigaction act = {
+		.sa_sigaction = handle_sigtrap, .sa_flags = SA_SIGINFO,
+	};
+
+	if (sigaction(SIGTRAP, &act, NULL) ||
+	    syscall(SYS_perf_event_open, &attr, 0, -1, -1,
+		    PERF_FLAG_FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+TEST_F(trace, what_a_restart_leads_to_is_done_at_once)
+{
+	bool by_signal = variant->event == EVENT_SIGNAL;
+
+	trapped_at = by_signal ? (uintptr_t)subject_signal :
+				 addr(rseq_stuck_abort);
+	event_id = atoll(trace_read("events/rseq/rseq_ip_fixup/id"));
+	ASSERT_NE(0, event_id);
+	self->s->prepare = want_sigtrap;
+	ASSERT_EQ(ABORTED, subject_play(self->s, variant->event));
+	EXPECT_LE(1, self->s->count);
 }
 
 TEST_HARNESS_MAIN

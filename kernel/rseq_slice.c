@@ -12,8 +12,9 @@
  *	  |
  *	request set, nothing else to do? --no--> schedule
  *	  |
- *	request = 0, granted = 1, start the timer, drop the request to
- *	reschedule
+ *	drop the request to reschedule; may the scheduler? --no--> schedule
+ *	  |
+ *	request = 0, granted = 1, start the timer
  *	  |
  *	user mode --system call---> take it back, schedule, do the call
  *		  --timer---------> interrupt, reschedule wanted (above)
@@ -131,18 +132,28 @@ u32 rseq_slice_flags(u8 slice)
 	       (slice & RSEQ_SLICE_ENABLED ? RSEQ_CS_FLAG_SLICE_EXT_ENABLED : 0);
 }
 
-/* Look at the request, and answer it. Interrupts are off, so nothing faults in. */
-static bool rseq_slice_answer(struct rseq_slice_ctrl __user *ctrl)
+/* Interrupts are off, here and in the next, so nothing faults in. */
+static bool rseq_slice_requested(struct rseq_slice_ctrl __user *ctrl)
 {
-	struct rseq_slice_ctrl granted = { .granted = 1 };
 	u8 request;
 
 	arch_rseq_access_begin();
 	unsafe_get_user(request, &ctrl->request, fault);
-	if (request)
-		unsafe_put_user(granted.all, &ctrl->all, fault);
 	arch_rseq_access_end();
 	return request;
+fault:
+	arch_rseq_access_end();
+	return false;
+}
+
+static bool rseq_slice_answer(struct rseq_slice_ctrl __user *ctrl)
+{
+	struct rseq_slice_ctrl granted = { .granted = 1 };
+
+	arch_rseq_access_begin();
+	unsafe_put_user(granted.all, &ctrl->all, fault);
+	arch_rseq_access_end();
+	return true;
 fault:
 	arch_rseq_access_end();
 	return false;
@@ -158,6 +169,7 @@ fault:
  */
 bool __rseq_slice_grant(struct pt_regs *regs)
 {
+	struct rseq_slice_ctrl __user *ctrl;
 	struct task_struct *t = current;
 	struct rseq_slice_timer *st;
 	unsigned long flags;
@@ -183,8 +195,15 @@ bool __rseq_slice_grant(struct pt_regs *regs)
 	 */
 	if (flags & (_TIF_RSEQ | (EXIT_TO_USER_MODE_WORK & ~_TIF_NEED_RESCHED)))
 		return false;
-	if (!rseq_slice_answer(&t->rseq.area->slice_ctrl))
+	ctrl = &t->rseq.area->slice_ctrl;
+	if (!rseq_slice_requested(ctrl) || !sched_put_off_resched())
 		return false;
+	/* Memory that is read-only now, or has yet to be copied? */
+	if (!rseq_slice_answer(ctrl)) {
+		set_tsk_need_resched(t);
+		set_preempt_need_resched();
+		return false;
+	}
 
 	rseq_count(RSEQ_EVENT_SLICE_GRANTED);
 	t->rseq.slice = RSEQ_SLICE_ENABLED | RSEQ_SLICE_GRANTED;
@@ -196,8 +215,7 @@ bool __rseq_slice_grant(struct pt_regs *regs)
 	st->t = t;
 	hrtimer_start(&st->timer, READ_ONCE(rseq_slice_ns),
 		      HRTIMER_MODE_REL_PINNED_HARD);
-	/* If not, it loses its CPU with the grant, as it may at any time. */
-	return sched_put_off_resched();
+	return true;
 }
 
 /**

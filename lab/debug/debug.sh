@@ -50,6 +50,16 @@ stock() {
 		"$top/lab/guest/boot.sh" "stock-$1" >"$build/log/debug/stock-$1.out" 2>&1
 }
 
+# checks KERNEL: is what finds the mistakes at work in it?
+checks() {
+	# shellcheck disable=SC2016
+	CMD='case '$1' in
+	*-csan) grep -x "enabled: 1" /sys/kernel/debug/kcsan ;;
+	*) dmesg | grep "kasan: KernelAddressSanitizer initialized" &&
+		grep -x " debug_locks: *1" /proc/lockdep_stats ;;
+	esac' LOG="debug/checks-$1" "$top/lab/guest/boot.sh" "$1"
+}
+
 failed=
 for name in $kernels; do
 	kernel=ours-$name known=$build/debug/$name.titles
@@ -68,6 +78,13 @@ for name in $kernels; do
 		titles "$build/log/debug/stock-$name.log" "$known" >"$known.new"
 		mv "$known.new" "$known"
 	fi
+	status=0
+	retry "$kernel" checks "$kernel" >"$build/log/debug/checks.out" 2>&1 ||
+		status=$?
+	[ "$status" = 0 ] || {
+		cat "$build/log/debug/checks.out"
+		die "$kernel does not check anything, or does not boot"
+	}
 	step "test $kernel"
 	# These kernels are several times as slow.
 	export KERNEL="$kernel" KNOWN="$known" TIMEOUT="${TIMEOUT:-2400}"

@@ -21,6 +21,7 @@
 #include "percpu-cmpxchg.h"
 #include "percpu-list.h"
 #include "../kselftest_harness.h"
+#include "rseq_slowness.h"
 
 PERCPU_DEFINE(__s8, v8) = 1;
 PERCPU_DEFINE(__s16, v16) = 2;

@@ -39,6 +39,7 @@
 #include <linux/rseq.h>
 
 #include "../kselftest.h"
+#include "rseq_slowness.h"
 
 #ifndef __NR_rseq
 #ifdef __x86_64__
@@ -218,41 +219,6 @@ static inline bool write_to(const char *name, const char *text)
 	close(fd);
 	return ok;
 }
-
-/**
- * slowness() - how many times as slow as others is this kernel?
- *
- * Return: what RSEQ_TEST_SLOWNESS in the environment says, or 1.
- */
-static inline unsigned int slowness(void)
-{
-	static unsigned int factor;
-
-	if (!factor) {
-		const char *text = getenv("RSEQ_TEST_SLOWNESS");
-
-		factor = text ? strtoul(text, NULL, 10) : 1;
-		if (!factor)
-			factor = 1;
-	}
-	return factor;
-}
-
-#ifdef TEST_TIMEOUT_DEFAULT
-/* The harness, with as much time for each test. */
-static inline int run_harness(int argc, char **argv)
-{
-	struct __fixture_metadata *f;
-	struct __test_metadata *t;
-
-	for (f = __fixture_list; f; f = f->next)
-		for (t = f->tests; t; t = t->next)
-			t->timeout *= slowness();
-	return test_harness_run(argc, argv);
-}
-
-#define test_harness_run run_harness
-#endif
 
 #define WAIT_MS (5000U * slowness())
 

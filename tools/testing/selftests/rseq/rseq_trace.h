@@ -6,13 +6,9 @@
 #ifndef RSEQ_TRACE_H
 #define RSEQ_TRACE_H
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
+
+#include "rseq_test.h"
 
 #define TRACE_NEEDED "no tracefs: CONFIG_FTRACE, and root, are needed"
 

@@ -46,7 +46,7 @@ stock() {
 		RSEQ_TEST_SLOWNESS=$SLOWNESS timeout 120 ./\$test
 	done
 	timeout 300 fuzz -c '$top/lab/fuzz/corpus'
-	exit 0" LOG="debug/stock-$1" TIMEOUT=7200 \
+	echo complete" LOG="debug/stock-$1" TIMEOUT=7200 \
 		"$top/lab/guest/boot.sh" "stock-$1" >"$build/log/debug/stock-$1.out" 2>&1
 }
 
@@ -57,7 +57,7 @@ checks() {
 	*-csan) grep -x "enabled: 1" /sys/kernel/debug/kcsan ;;
 	*) dmesg | grep "kasan: KernelAddressSanitizer initialized" &&
 		grep -x " debug_locks: *1" /proc/lockdep_stats ;;
-	esac' LOG="debug/checks-$1" "$top/lab/guest/boot.sh" "$1"
+	esac' KNOWN="$known" LOG="debug/checks-$1" "$top/lab/guest/boot.sh" "$1"
 }
 
 failed=
@@ -75,6 +75,8 @@ for name in $kernels; do
 		0 | 125) ;;
 		*) die "stock-$name: status $status; see $build/log/debug/stock-$name.out" ;;
 		esac
+		grep -qx complete "$build/log/debug/stock-$name.out" ||
+			die "stock-$name: died; see $build/log/debug/stock-$name.out"
 		titles "$build/log/debug/stock-$name.log" "$known" >"$known.new"
 		mv "$known.new" "$known"
 	fi

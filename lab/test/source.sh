@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # The source and the trees made from it: what is refused, what is redone, and
-# that the proof of bareness can fail.
+# that the proof of bareness can fail; and the list of mistakes in our own.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 . "$top/lab/test/tap.sh"
 
-plan 14
+plan 16
 
 # source_tree DIR VERSION PATCHLEVEL SUBLEVEL: a kernel source of two files.
 source_tree() {
@@ -82,3 +82,14 @@ passes "the rules apply with one of them dropped" \
 fails "and the proof of bareness sees the line that is left" \
 	"arch/arm64/kernel/syscall.c:" \
 	"$top/lab/base/check-bare.sh" "$tmp/less"
+
+passes "each mistake of the list can be made" "$top/lab/mutants/run.sh" check
+mkdir -p "$tmp/top"
+ln -s "$top"/* "$tmp/top"
+rm "$tmp/top/lab"
+cp -R "$top/lab" "$tmp/top/lab"
+sed -i 's|^version .*|version kernel/rseq.h fatal_test s/no such line/;/|' \
+	"$tmp/top/lab/mutants/list"
+fails "one that cannot is named" \
+	"version: changes 0 lines of kernel/rseq.h, not 1" \
+	"$tmp/top/lab/mutants/run.sh" check

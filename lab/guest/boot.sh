@@ -6,7 +6,8 @@
 #   CMD=...      a shell command line; without it, an interactive shell
 #   PROGRAM=...  a 32-bit program instead, for a kernel that runs no other
 #   SMP=4        virtual CPUs
-#   THREADS=1    how many of them a core has; only a kernel with ACPI sees that
+#   THREADS=1    how many of them a core has; only a kernel with ACPI, and support
+#                for Intel, sees that
 #   ICOUNT=1     one virtual CPU at a time, and a time stamp counter that counts
 #                its instructions
 #   MEM=1024     MiB of memory, in two nodes when there are two CPUs
@@ -114,13 +115,14 @@ if [ -n "${ICOUNT:-}" ]; then
 else
 	arguments=tsc_early_khz=$(tsc_khz)
 fi
+[ "$threads" = 1 ] || machine="$machine,vendor=GenuineIntel"
 # shellcheck disable=SC2086
 set -- -M pc $machine -m "$mem" \
 	-nodefaults -no-user-config -display none -no-reboot
 # Without ACPI the kernel finds its CPUs in the MP table, one in each socket, and
-# makes up two nodes.
+# makes up two nodes; which would divide a core of several CPUs.
 nodes=
-[ "$smp" -lt 2 ] || nodes=numa=fake=2
+[ "$smp" -lt 2 ] || [ "$threads" -gt 1 ] || nodes=numa=fake=2
 # shellcheck disable=SC2086
 set -- "$@" ${QEMU:-} -smp "$smp,sockets=$((smp / threads)),threads=$threads" -kernel "$image" \
 	-serial "file:$run/console" \

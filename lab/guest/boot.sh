@@ -15,7 +15,7 @@
 #   APPEND=...   further kernel arguments
 #   QEMU=...      further QEMU arguments, without blanks in them
 #   LOG=NAME     the console goes to build/log/NAME.log
-#   KNOWN=FILE   lines of the console that are no complaint about this kernel
+#   LATER=TEXT   lines of the console that begin so are for the caller to judge
 #
 # Standard output is the command's output, and the exit status is its own;
 # 124 if the guest had to be stopped after TIMEOUT, 125 if it died or the
@@ -184,9 +184,8 @@ if [ "$status" = 139 ]; then
 fi
 # An OOM kill that a test has asked for has a call trace in its report.
 asked='/sysrq: Manual OOM execution/,/Out of memory: Killed process/s/Call Trace//'
-if sed "s/^\\[ *[0-9.]*\\] //; $asked" "$log" | awk '
-	FILENAME == ARGV[1] { known[$0] = 1; next }
-	{ print $0 in known ? "" : $0 }' "${KNOWN:-/dev/null}" - |
+if sed "s/^\\[ *[0-9.]*\\] //; $asked" "$log" | awk -v later="${LATER:-}" '
+	{ print later != "" && index($0, later) == 1 ? "" : $0 }' |
 	grep -nE "$trouble" >"$run/trouble"; then
 	n=$(head -n 1 "$run/trouble" | cut -d : -f 1)
 	if head -n 1 "$run/trouble" | grep -q "Oops: int3"; then

@@ -8,7 +8,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 . "$top/lab/test/tap.sh"
 
-plan 15
+plan 16
 
 # boot COMMAND: run it in the guest, as `make boot` does.
 boot() {
@@ -48,6 +48,8 @@ exits "a panic is a failure" 125 boot "echo c >/proc/sysrq-trigger"
 passes "that shows the console" grep -q 'sysrq triggered crash' "$tmp/said"
 exits "a warning on the console is a failure" 125 \
 	boot "echo '<4>WARNING: as the kernel writes it' >/dev/kmsg"
+passes "unless it is left to the caller to judge" with LATER="WARNING: as" \
+	CMD="echo '<4>WARNING: as the kernel writes it' >/dev/kmsg"
 exits "a call trace on the console is one, too" 125 \
 	boot "echo '<4>Call Trace:' >/dev/kmsg"
 passes "but not that of an OOM kill that was asked for" boot "sleep 1000 &

@@ -198,12 +198,12 @@ bool __rseq_slice_grant(struct pt_regs *regs)
 	ctrl = &t->rseq.area->slice_ctrl;
 	if (!rseq_slice_requested(ctrl) || !sched_put_off_resched())
 		return false;
-	/* Memory that is read-only now, or has yet to be copied? */
-	if (!rseq_slice_answer(ctrl)) {
-		set_tsk_need_resched(t);
-		set_preempt_need_resched();
+	/*
+	 * Not if its memory is read-only now, or has yet to be copied. Then the
+	 * caller schedules, whether or not it is asked to any more.
+	 */
+	if (!rseq_slice_answer(ctrl))
 		return false;
-	}
 
 	rseq_count(RSEQ_EVENT_SLICE_GRANTED);
 	t->rseq.slice = RSEQ_SLICE_ENABLED | RSEQ_SLICE_GRANTED;

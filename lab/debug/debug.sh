@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # debug.sh: the self-tests, KUnit and the fuzzer's corpus in our kernel with the
 # kernel's own checks turned on. Any report on the console is a failure, but for a
-# data race that the stock kernel has as well: if there is one, that runs the same
-# programs with the same checks, though some fail there.
+# data race that the stock kernel has as well: when ours has one, stock runs the
+# same programs with the same checks, though some fail there.
 #
 #	SLOWNESS=6		how many times as long as else a test may take
 #	KERNELS='debug csan'	only these: debug.config, csan.config

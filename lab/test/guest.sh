@@ -8,7 +8,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 . "$top/lab/test/tap.sh"
 
-plan 16
+plan 18
 
 # boot COMMAND: run it in the guest, as `make boot` does.
 boot() {
@@ -54,5 +54,12 @@ exits "a call trace on the console is one, too" 125 \
 	boot "echo '<4>Call Trace:' >/dev/kmsg"
 passes "but not that of an OOM kill that was asked for" boot "sleep 1000 &
 	echo 1000 >/proc/\$!/oom_score_adj; echo f >/proc/sysrq-trigger; ! wait \$!"
+stall="echo '<3>rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+NMI backtrace for cpu 1 skipped: idling at default_idle+0xb/0x10
+rcu: rcu_preempt kthread timer wakeup didn'\''t happen for 21021 jiffies!
+Call Trace:' >/dev/kmsg"
+exits "an idle CPU without its timer is worth another try" 123 boot "$stall"
+exits "unless there is anything else to complain of" 125 \
+	boot "$stall; echo '<4>WARNING: as the kernel writes it' >/dev/kmsg"
 exits "a hang is a failure" 124 with TIMEOUT=20 CMD="kill -STOP \$\$"
 exits "so is a guest that stops by itself" 125 boot "/bin/busybox reboot -f"

@@ -86,7 +86,8 @@ tests_of() {
 		[ "$test" = "$1" ] || echo "$test"
 	done
 }
-# A test that fails now and then has not noticed anything: it must fail twice.
+# A test that fails now and then has not noticed anything: it must fail twice,
+# the second time by itself. A program is stopped when its first test fails.
 # shellcheck disable=SC2016
 command='cd "$dir" || exit
 caught() {
@@ -97,19 +98,31 @@ now() {
 	read -r up _ </proc/uptime
 	echo "${up%.*}"
 }
+run() {
+	case $test in
+	fuzz) set -- "$fuzz" -t 20 ;;
+	*) set -- "./$test" "$@" ;;
+	esac
+	timeout -k 1 120 "$@" >/run/said 2>&1 &
+	while sleep 0.3; kill -0 $! 2>/dev/null; do
+		! grep -q "^not ok" /run/said || {
+			kill $!
+			break
+		}
+	done
+	wait $!
+	status=$?
+	pkill -KILL -x "$test"
+	[ "$status" = 0 ] || [ "$status" = 4 ]
+}
 ! dmesg | grep -q " *not ok [0-9]" || caught KUnit 0
 for test in $tests; do
 	for try in 1 2; do
-		case $test in
-		fuzz) timeout 120 "$fuzz" -t 20 ;;
-		*) timeout 120 "./$test" ;;
-		esac >/run/said 2>&1
-		case $? in
-		0 | 4) continue 2 ;;
-		esac
-		[ "$try" = 2 ] || at=$(now)
+		! run || continue 2
+		at=$(now)
+		failed=$(sed -n "/^not ok/{s/^not ok [0-9]* [^ ]*\.\([^ .]*\).*/\1/p;q}" /run/said)
+		run ${failed:+-t "$failed"} || caught "$test${failed:+.$failed}" "$at"
 	done
-	caught "$test" "$at"
 done
 exit 0'
 

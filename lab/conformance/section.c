@@ -47,7 +47,7 @@ abort:
 
 int main(void)
 {
-	if (rseq_register()) {
+	if (rseq_register() < 0 || rseq_falls_back()) {
 		fprintf(stderr, "not registered\n");
 		return 1;
 	}

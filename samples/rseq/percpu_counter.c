@@ -23,7 +23,7 @@ static inline void counter_add(struct counter *c, long n)
 	} while (rseq_add(&c->part[cpu].value, n, cpu) < 0);
 }
 
-/* Exact if nobody counts meanwhile; else, some value that it had. */
+/* Exact if nobody counts meanwhile; else, as if some of that had come first. */
 static long counter_read(const struct counter *c)
 {
 	long sum = 0;

@@ -201,7 +201,8 @@ static void *work(void *arg)
 	void (*count)(struct worker *w, long n) = method[current_method].count;
 	unsigned long n = BATCH;
 
-	check(rseq_register() ? EINVAL : 0, "registering a thread");
+	check(rseq_register() < 0 || rseq_falls_back() ? EINVAL : 0,
+	      "registering a thread");
 	pthread_barrier_wait(&begin);
 	while (!__atomic_load_n(&stop_workers, __ATOMIC_RELAXED)) {
 		if (increments && increments - w->done < n)
@@ -496,7 +497,7 @@ int main(int argc, char **argv)
 	error = rseq_register();
 	if (error < 0)
 		errx(1, "rseq(): %s", strerror(-error));
-	if (error)
+	if (error == RSEQ_FALLBACK)
 		errx(1, "no rseq() in this kernel: boot one built with CONFIG_RSEQ=y");
 	find_cpus();
 	if (!threads)

@@ -51,6 +51,9 @@ static inline bool ring_write(const struct header *record)
 		r = &ring[cpu];
 		head = LOAD(r->head);
 		tail = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE);
+		/* That may be ahead, if others have written since. */
+		if ((long)(tail - head) > 0)
+			continue;
 		rest = RING_SIZE - head % RING_SIZE;
 		if (head + record->size - tail > RING_SIZE)
 			return false;

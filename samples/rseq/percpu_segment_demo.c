@@ -299,9 +299,13 @@ static int count_steps(void (*once)(void), int cpu)
 		err(1, "fork");
 	if (!pid) {
 		struct rseq_abi *area = rseq_area();
+		unsigned int len = sizeof(*area);
 
+		/* What glibc registered may be longer than what is known here. */
+		if (&__rseq_size && __rseq_size > len)
+			len = __rseq_size;
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (syscall(RSEQ_NR_SYSCALL, area, 32, RSEQ_ABI_UNREGISTER,
+		if (syscall(RSEQ_NR_SYSCALL, area, len, RSEQ_ABI_UNREGISTER,
 			    RSEQ_SIG) && once == once_rseq)
 			_exit(0);
 		area->cpu_id_start = cpu;
@@ -363,7 +367,8 @@ static int benchmark(void)
 	const struct way *base = &way[WAYS - 1];
 	unsigned int w;
 
-	check(-rseq_register(), "registering with rseq()");
+	if (rseq_register() < 0 || rseq_falls_back())
+		errx(1, "no rseq() in this kernel: boot one built with CONFIG_RSEQ=y");
 	for (round = 0; round < ROUNDS; round++) {
 		for (w = 0; w < WAYS; w++) {
 			for (many = 0; many < 2; many++) {

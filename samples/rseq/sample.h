@@ -113,6 +113,7 @@ static inline void begin(int argc, char **argv, const char *what,
 	}
 	switch (rseq_register()) {
 	case 0:
+	case RSEQ_WAS_REGISTERED:
 		break;
 	case RSEQ_FALLBACK:
 		fprintf(stderr, "%s: no rseq() here: what follows is done with a lock\n",

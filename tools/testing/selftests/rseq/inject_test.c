@@ -256,7 +256,8 @@ static void live(void)
 	act.sa_sigaction = handle_signal;
 	act.sa_flags = SA_SIGINFO;
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) ||
-	    sigaction(SIGUSR1, &act, NULL) || rseq_register())
+	    sigaction(SIGUSR1, &act, NULL) || rseq_register() < 0 ||
+	    rseq_falls_back())
 		_exit(KSFT_FAIL);
 	shared->area = rseq_area();
 	/* Once for what is looked up in the first call only. */
@@ -515,7 +516,7 @@ int main(int argc, char **argv)
 	shared = (struct shared *)map_shared(sizeof(*shared));
 	for (nr = 0; nr < nr_slots; nr++)
 		reset_slot(&shared->slot[nr], nr);
-	if (rseq_register())
+	if (rseq_register() < 0 || rseq_falls_back())
 		ksft_exit_fail_msg("there is no rseq() here\n");
 
 	/*

@@ -139,7 +139,8 @@ static void test_registration(void)
 {
 	bool own = rseq_area() == &rseq_own_area;
 
-	CHECK(rseq_register() == WITHOUT_RSEQ * RSEQ_FALLBACK);
+	CHECK(rseq_register() == (WITHOUT_RSEQ ? RSEQ_FALLBACK :
+				  own ? 0 : RSEQ_WAS_REGISTERED));
 	if (WITHOUT_RSEQ) {
 		CHECK(own);
 		CHECK(rseq_current_cpu_raw() < 0);
@@ -153,8 +154,15 @@ static void test_registration(void)
 			check_not_registered_mm_cid();
 			CHECK(rseq_unregister() == -EINVAL);
 		}
-		CHECK(!rseq_register());
-		CHECK(!rseq_register());
+		CHECK(rseq_register() == (own ? 0 : RSEQ_WAS_REGISTERED));
+		CHECK(rseq_register() == RSEQ_WAS_REGISTERED);
+		if (own) {
+			/* As if a signal handler had, since that looked. */
+			rseq_area()->cpu_id = RSEQ_ABI_NOT_REGISTERED;
+			CHECK(rseq_register() == RSEQ_WAS_REGISTERED);
+			CHECK(!rseq_unregister());
+			CHECK(!rseq_register());
+		}
 		CHECK(rseq_current_cpu_raw() >= 0);
 		rseq_disarm();
 		CHECK(!rseq_area()->rseq_cs);
@@ -297,7 +305,7 @@ static void *live(void *arg)
 	struct worker *w = (struct worker *)arg;
 
 	this_worker = w;
-	if (rseq_register() != WITHOUT_RSEQ * RSEQ_FALLBACK)
+	if (rseq_register() < 0 || rseq_falls_back() != WITHOUT_RSEQ)
 		w->failed = true;
 	__atomic_store_n(&w->tid, gettid(), __ATOMIC_RELEASE);
 	while (!LOAD(stop_workers)) {

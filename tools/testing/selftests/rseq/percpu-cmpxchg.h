@@ -36,8 +36,8 @@
  * @value:	what to make of it
  *
  * Return: RSEQ_DONE; RSEQ_UNEQUAL; RSEQ_MOVED or RSEQ_ABORTED: nothing has
- * happened, try again; RSEQ_NOT_REGISTERED: rseq_register() did not return 0 in
- * this thread, and nothing has happened.
+ * happened, try again; RSEQ_NOT_REGISTERED: see rseq_register(); nothing has
+ * happened.
  */
 static inline enum rseq_result
 percpu_cmpxchg_rseq(PERCPU long *var, long expect, long value)

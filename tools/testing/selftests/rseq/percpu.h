@@ -212,6 +212,10 @@ percpu_offset(const PERCPU void *var)
 #define PERCPU_TYPE(var)						\
 	__typeof__(__extension__ ({ PERCPU_AUTO percpu_t = (var); percpu_t; }))
 
+/* An array, whose type that is not, takes an index as well. */
+#define PERCPU_NOT_ARRAY(var)						\
+	((void)sizeof(char[sizeof(PERCPU_TYPE(var)) == sizeof(var) ? 1 : -1]))
+
 /*
  * A variable as a memory operand; it has to be a per-CPU one. Compilers do not
  * agree on who writes the prefix of an operand in __seg_gs, so the operand is a
@@ -456,10 +460,11 @@ static inline uintptr_t percpu_address(unsigned int index, uintptr_t offset)
 /**
  * percpu_ptr - plain address of a per-CPU variable for an index
  * @index:	less than percpu_count()
- * @var:	the variable
+ * @var:	the variable, or an element of an array of them
  */
 #define percpu_ptr(index, var)						\
-	((PERCPU_TYPE(var) *)percpu_address(index, percpu_offset(&(var))))
+	(PERCPU_NOT_ARRAY(var),						\
+	 (PERCPU_TYPE(var) *)percpu_address(index, percpu_offset(&(var))))
 
 /**
  * percpu_read_on - read a per-CPU variable of any index

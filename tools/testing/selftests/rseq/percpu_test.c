@@ -364,7 +364,8 @@ TEST_F(per_index, both_forms_of_cmpxchg)
 {
 	int i;
 
-	ASSERT_EQ(0, rseq_register());
+	ASSERT_NE(RSEQ_FALLBACK, rseq_register());
+	ASSERT_LE(0, rseq_current_cpu_raw());
 	for (i = 0; i < nr_cpus; i++) {
 		enum rseq_result result;
 
@@ -611,7 +612,7 @@ static void *work(void *arg)
 	unsigned long n;
 	long old;
 
-	if (rseq_register())
+	if (rseq_register() < 0 || rseq_falls_back())
 		_exit(1);
 	pthread_barrier_wait(&begun);
 	for (n = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); n++) {
@@ -827,7 +828,8 @@ static long step(struct __test_metadata *_metadata, void (*forever)(void))
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (rseq_register() || ptrace(PTRACE_TRACEME, 0, 0, 0))
+		if (rseq_register() < 0 || rseq_falls_back() ||
+		    ptrace(PTRACE_TRACEME, 0, 0, 0))
 			_exit(1);
 		raise(SIGSTOP);
 		forever();

@@ -23,6 +23,8 @@
  *
  *  - Nothing that another thread could see may be written before the last
  *    instruction: an abort repeats everything from the start.
+ *  - Nothing behind it: no option of the assembler that inserts instructions,
+ *    such as -mlfence-after-load=yes.
  *  - No system call, and no call into other code: the program must stay in
  *    the range between the two.
  *  - Branches out to a C label are fine; the kernel sees that the thread has
@@ -193,8 +195,8 @@ extern char rseq_check_layout[offsetof(struct rseq_abi, cpu_id_start) == 0 &&
  * The section stays armed.  Its range is left, so the kernel ignores it, and
  * the next section overwrites it: no store is spent on disarming.
  *
- * The handler stands apart from the code that runs.  It jumps to a C label,
- * and before it stands the signature, as the displacement of an undefined
+ * The handler stands apart from the code that runs.  So a signal handler that
+ * interrupted a section cannot unwind the stack.  It jumps to a C label, and before it stands the signature, as the displacement of an undefined
  * instruction (ud1) so that a disassembler stays in step.
  */
 #define RSEQ_ASM_END(label)						\

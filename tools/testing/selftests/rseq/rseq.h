@@ -315,8 +315,9 @@ enum rseq_result {
 	RSEQ_NOT_REGISTERED	= 2,
 };
 
-/* What rseq_register() returns where the operations do without rseq(). */
+/* What rseq_register() returns besides 0 and errors. */
 #define RSEQ_FALLBACK			1
+#define RSEQ_WAS_REGISTERED		2
 
 #include "rseq-fallback.h"
 #include "rseq-fence.h"
@@ -332,7 +333,7 @@ static int rseq_register_thread(void)
 	rseq_find_mm_cid_field();
 	area = (struct rseq_abi *)(rseq_thread_pointer() + offset);
 	if (rseq_read_at(offset + (int)offsetof(struct rseq_abi, cpu_id)) >= 0)
-		return 0;
+		return RSEQ_WAS_REGISTERED;
 	if (mode == RSEQ_MODE_FALLBACK)
 		return RSEQ_FALLBACK;
 	if (!syscall(RSEQ_NR_SYSCALL, area, sizeof(*area), 0, RSEQ_SIG)) {
@@ -344,11 +345,15 @@ static int rseq_register_thread(void)
 		return RSEQ_FALLBACK;
 	}
 	error = errno;
+	/* By a signal handler, since this looked. */
+	if (error == EBUSY)
+		return rseq_decide_mode(RSEQ_MODE_KERNEL) == RSEQ_MODE_KERNEL ?
+			RSEQ_WAS_REGISTERED : RSEQ_FALLBACK;
 	/*
 	 * What the kernel says itself is final.  So is anything, if others
 	 * of the process are registered, by glibc or by this function.
 	 */
-	if (error == EINVAL || error == EBUSY || error == EFAULT ||
+	if (error == EINVAL || error == EFAULT ||
 	    area != &rseq_own_area || mode == RSEQ_MODE_KERNEL)
 		return -error;
 	if (rseq_fallback_prepare())
@@ -362,15 +367,17 @@ static int rseq_register_thread(void)
  * rseq_register - make sure that the calling thread is registered
  *
  * To be called by each thread before its first operation.  If glibc registered
- * it, or an earlier call did, there is nothing left to do.  A thread for
- * which this did more calls rseq_unregister() before it ends, since its area
- * may be freed before the kernel has seen the last of the thread.
+ * it, or an earlier call did, there is nothing left to do.  Who gets 0 is the
+ * one to call rseq_unregister() before the thread ends, since its area may be
+ * freed before the kernel has seen the last of the thread.  Nobody else does:
+ * what they want to do after that takes another call of this.
  *
  * Not for code that runs before the constructors of the program and of each
  * library that includes this file: what it does then, an operation on x86-64,
  * may fault whatever this returned.
  *
- * Return: 0, or
+ * Return: 0 if it is registered now, or
+ *  RSEQ_WAS_REGISTERED: if it was so before, by whomever;
  *  RSEQ_FALLBACK: the kernel has no rseq(), or forbids it.  The operations of
  *	     all threads work, but slowly, see rseq-fallback.h;
  *  -ENOMEM: the same, but there is no memory for that;
@@ -388,7 +395,8 @@ static inline int rseq_register(void)
 /**
  * rseq_unregister - undo what rseq_register() did for the calling thread
  *
- * A registration of glibc's is left alone, for it is not ours to end.
+ * For who got 0 from that, once nothing in this thread has any more operations
+ * to do.  A registration of glibc's is left alone, for it is not ours to end.
  *
  * Return: 0, or -EINVAL if the thread is not registered.
  */

@@ -126,16 +126,17 @@ for test in $tests; do
 done
 exit 0'
 
-# look NAME TEST: boot the kernel and run the tests, with the verdict in the file
-# verdict.
+# look NAME TEST[+ARGUMENT]: boot the kernel, with that argument, and run the tests,
+# with the verdict in the file verdict.
 look() {
+	argument=${2#"${2%%+*}"}
 	began=$(date +%s)
 	status=0
 	BUILD=$work LOG="mutant-$1" TIMEOUT=1200 \
 		CMD="dir='$build/selftests/rseq' fuzz='$build/fuzz/fuzz'
-			tests='$(tests_of "$2")'
+			tests='$(tests_of "${2%%+*}")'
 			$command" \
-		APPEND=kunit.enable=1 "$top/lab/guest/boot.sh" ours \
+		APPEND="kunit.enable=1 ${argument#+}" "$top/lab/guest/boot.sh" ours \
 		>"$work/said" 2>>"$work/$1.log" || status=$?
 	took=$(($(date +%s) - began))
 	case $status in

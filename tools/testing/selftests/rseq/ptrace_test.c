@@ -305,7 +305,10 @@ TEST_F(ptrace, moved_into_a_section)
 	EXPECT_EQ(0, self->s->last.rseq_cs);
 }
 
-/* That a tracer makes it look like a system call does not help the thread. */
+/*
+ * That a tracer makes it look like a system call does not help the thread: not one
+ * instruction more of the section is run.
+ */
 TEST_F(ptrace, number_of_a_system_call_in_a_section)
 {
 	struct user_regs_struct regs;
@@ -314,6 +317,10 @@ TEST_F(ptrace, number_of_a_system_call_in_a_section)
 	ASSERT_EQ(0, trace(PTRACE_GETREGS, self->s->pid, 0, &regs));
 	regs.ORIG_AX = SYS_getpid;
 	ASSERT_EQ(0, trace(PTRACE_SETREGS, self->s->pid, 0, &regs));
+	ASSERT_EQ(0, trace(PTRACE_SINGLESTEP, self->s->pid, 0, NULL));
+	ASSERT_EQ(SIGTRAP, wait_for_stop(self->s->pid));
+	EXPECT_LE(self->st->cs.post_commit_offset,
+		  get_ip(self->s->pid) - self->st->cs.start_ip);
 	ASSERT_EQ(0, trace(PTRACE_DETACH, self->s->pid, 0, NULL));
 	EXPECT_EQ(ABORTED, subject_end(self->s));
 	EXPECT_EQ(0, self->s->last.rseq_cs);

@@ -252,6 +252,28 @@ TEST_F(debug, what_was_armed)
 	EXPECT_CHECKED();
 }
 
+/* Unless an event that nobody ordered clears it. */
+static int stay_armed(struct subject *s)
+{
+	int tries;
+
+	for (tries = 0; tries < 100; tries++) {
+		s->area->rseq_cs = s->descriptor;
+		if (syscall(SYS_getpid) != getpid())
+			return BROKEN;
+		if (s->area->rseq_cs == s->descriptor)
+			return RELEASED;
+	}
+	return BROKEN;
+}
+
+/* What is checked is left as it was: the thread may go on into its section. */
+TEST_F(debug, armed_section_stays_armed)
+{
+	self->s->body = stay_armed;
+	EXPECT_EQ(RELEASED, play(self->s, true, true));
+}
+
 /* Sections, system calls, signals, a child and a thread. */
 static int correct(struct subject *s)
 {

@@ -127,6 +127,15 @@ static int swap_signature_out(struct subject *s)
 	       swap_out(page);
 }
 
+/*
+ * A page that is new is in a batch of its CPU first, and cannot be swapped out
+ * until this CPU has put that on the kernel's lists.
+ */
+static int put_on_lists(struct subject *s)
+{
+	return madvise(s->area, page_size(), MADV_COLD);
+}
+
 /* In a second thread, once the section is armed. */
 static void swap_area_out(struct subject *s)
 {
@@ -170,6 +179,7 @@ TEST_F(swapped, area)
 
 	self->s->area = (void *)page;
 	self->s->private_area = true;
+	self->s->prepare = put_on_lists;
 	self->s->companion = swap_area_out;
 	do {
 		outcome = subject_play(self->s, variant->event);

@@ -196,7 +196,8 @@ extern char rseq_check_layout[offsetof(struct rseq_abi, cpu_id_start) == 0 &&
  * the next section overwrites it: no store is spent on disarming.
  *
  * The handler stands apart from the code that runs.  So a signal handler that
- * interrupted a section cannot unwind the stack.  It jumps to a C label, and before it stands the signature, as the displacement of an undefined
+ * interrupted a section cannot unwind the stack.  It jumps to a C label, and
+ * before it stands the signature, as the displacement of an undefined
  * instruction (ud1) so that a disassembler stays in step.
  */
 #define RSEQ_ASM_END(label)						\

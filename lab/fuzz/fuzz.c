@@ -185,7 +185,8 @@ static struct {
 	bool segments;
 	unsigned int counted_cpus;	/* by the kernel */
 	__u64 areas;			/* a page for each, with its index */
-	int __shared barrier_registered;
+	int __shared barrier_begun;	/* the registration for membarrier, */
+	int __shared barrier_registered; /* and that it is done */
 	int nr_cpus, cpus[MAX_CPUS], nodes[MAX_CPUS];
 	__u64 top;
 	size_t page;
@@ -1109,9 +1110,10 @@ enum {
 
 static bool barrier_register(void)
 {
-	bool ok = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ,
-			      0, 0);
+	bool ok;
 
+	k.barrier_begun = true;
+	ok = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
 	k.barrier_registered = true;
 	return ok;
 }
@@ -1221,7 +1223,8 @@ static void step_membarrier(void)
 		barrier_register();
 	before = k.barrier_registered;
 	got = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, flags, cpu);
-	after = k.barrier_registered;
+	/* By another thread, which may not have come back from that. */
+	after = k.barrier_begun;
 	if (flags & ~MEMBARRIER_CMD_FLAG_CPU)
 		want = -EINVAL;
 	else if (!before && after)

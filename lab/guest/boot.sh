@@ -182,8 +182,8 @@ if [ "$status" = 139 ]; then
 	complain "the emulator died of a SIGSEGV;"
 	exit 123
 fi
-# One boot in some thousands has a CPU that sleeps past its timer for as long as
-# nothing else wakes it up. The kernel says so once the thread that drives the
+# Two boots of some thousands had a CPU that slept past its timer for as long as
+# nothing else woke it up; why, is not known. The kernel says so once the thread that drives the
 # grace periods of RCU is late by 21 s. A kernel that is at fault does it again.
 # Anything else that it complains of counts.
 lost_timer() {

@@ -212,7 +212,7 @@ percpu_offset(const PERCPU void *var)
 #define PERCPU_TYPE(var)						\
 	__typeof__(__extension__ ({ PERCPU_AUTO percpu_t = (var); percpu_t; }))
 
-/* An array, whose type that is not, takes an index as well. */
+/* PERCPU_TYPE() makes a pointer of an array, so refuse to take one as a whole. */
 #define PERCPU_NOT_ARRAY(var)						\
 	((void)sizeof(char[sizeof(PERCPU_TYPE(var)) == sizeof(var) ? 1 : -1]))
 

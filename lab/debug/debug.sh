@@ -3,7 +3,8 @@
 # debug.sh: the self-tests, KUnit and the fuzzer's corpus in our kernel with the
 # kernel's own checks turned on. Any report on the console is a failure, but for a
 # data race that the stock kernel has as well: when ours has one, stock runs the
-# same programs with the same checks, though some fail there.
+# same programs with the same checks, though some fail there, and one that is hard
+# on the timers.
 #
 #	SLOWNESS=6		how many times as long as else a test may take
 #	KERNELS='debug csan'	only these: debug.config, csan.config
@@ -29,7 +30,7 @@ for name in $kernels; do
 done
 "$top/lab/deps.sh"
 "$top/lab/guest/kernel.sh" ours
-"$top/lab/guest/programs.sh" selftests fuzz
+"$top/lab/guest/programs.sh" selftests fuzz timers
 mkdir -p "$build/debug" "$build/log"
 
 # Only these: a report of another kind ends with a trace of calls, and there is
@@ -45,7 +46,7 @@ stock() {
 	config=$1
 	shift
 	CMD="cd '$build/selftests/rseq' && PATH=.:\$PATH && timeout 300 $*; :" \
-		LOG="debug/stock-$config.console" \
+		LOG="debug/stock-$config.console" APPEND="$often" \
 		"$top/lab/guest/boot.sh" "stock-$config" \
 		>"$build/log/debug/stock-$config.out" 2>&1
 }
@@ -56,16 +57,20 @@ unknown() {
 }
 
 # compare NAME: see whether stock has them, too. Most come while a kernel boots or
-# idles, so each program has a guest of its own, as with ours.
+# idles: so each program has a guest of its own, as with ours, and what is hard on
+# the timers is first, while more accesses are watched, and for longer.
 compare() {
 	for try in 1 2 3 4 5; do
 		unknown "$1" || return 0
 		"$top/lab/guest/kernel.sh" stock "$top/lab/debug/$1.config"
 		step "stock-$1: what it says, try $try"
-		for program in $(sed -n 's/^rseq://p' \
+		for program in "../../debug/timers 120" $(sed -n 's/^rseq://p' \
 			"$build/selftests/kselftest-list.txt" |
 			grep '_test$') "fuzz -c '$top/lab/fuzz/corpus'"; do
-			status=0
+			status=0 often=
+			case $program in
+			*/timers*) often="kcsan.skip_watch=1000 kcsan.udelay_interrupt=100" ;;
+			esac
 			retry "stock-$1" stock "$1" "$program" || status=$?
 			[ "$status" != 124 ] ||
 				die "stock-$1 hangs; see $build/log/debug/stock-$1.out"

@@ -11,6 +11,7 @@
 #               into build/init32
 #   fuzz        the fuzzer, for 64 and 32 bits, into build/fuzz
 #   faults      the tests with swap and fault injection, into build/faults
+#   timers      what keeps the kernel's timer code busy, into build/debug
 #
 # Nothing is written to the tree.
 set -eu
@@ -85,6 +86,13 @@ faults() {
 		-o "$build/faults/faults" "$top/lab/faults/faults.c"
 }
 
+timers() {
+	step "build timers"
+	mkdir -p "$build/debug"
+	logged timers gcc -O2 -Wall -Wextra -pthread -o "$build/debug/timers" \
+		"$top/lab/debug/timers.c"
+}
+
 init32() {
 	step "build init32"
 	mkdir -p "$build/init32"
@@ -99,8 +107,9 @@ lock "$build/programs.lock"
 lock "$tree.lock" -s
 for what; do
 	case $what in
-	samples | selftests | bare_test | init32 | fuzz | faults) ;;
-	*) die "$what: there are samples, selftests, bare_test, init32, fuzz and faults" ;;
+	samples | selftests | bare_test | init32 | fuzz | faults | timers) ;;
+	*) die "$what: there are samples, selftests, bare_test, init32, fuzz," \
+		"faults and timers" ;;
 	esac
 done
 headers

@@ -12,10 +12,8 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/lab/lib.sh"
 
 prefix=${PREFIX:-/usr/local} dest=${DESTDIR:-}
-case $prefix in
-/*) ;;
-*) die "PREFIX=$prefix: not an absolute path" ;;
-esac
+absolute PREFIX "$prefix"
+[ -z "$dest" ] || absolute DESTDIR "$dest"
 case $prefix in
 *[[:space:]]*) die "PREFIX=$prefix: pkg-config takes no path with a blank in it" ;;
 esac
@@ -38,4 +36,5 @@ Description: Operations on per-CPU data by restartable sequences, header only
 Version: 1
 Cflags: -I\${includedir}
 PC
-step "installed $dest$include/rseq.h; pkg-config --cflags rseq-headers finds it"
+step "installed $dest$include/rseq.h"
+[ -n "$dest" ] || step "pkg-config --cflags rseq-headers finds it"

@@ -18,6 +18,34 @@ die() {
 	exit 1
 }
 
+# number NAME VALUE: stop unless it is one, and above 0.
+number() {
+	case $2 in
+	*[!0-9]* | '' | 0* | ??????????*) die "$1=$2: not a positive number" ;;
+	esac
+}
+
+# absolute NAME PATH: stop unless it begins at the root.
+absolute() {
+	case $2 in
+	/*) ;;
+	*) die "$1=$2: not an absolute path" ;;
+	esac
+}
+
+# What several scripts read is looked at before any of them does its work.
+number JOBS "${JOBS:-1}"
+number SLOWNESS "${SLOWNESS:-1}"
+for switch in DEEP GUEST KEEP NATIVE PREBUILT QUICK; do
+	value=
+	eval "value=\${$switch:-}"
+	case $value in
+	'' | 1) ;;
+	0) unset "$switch" ;;
+	*) die "$switch=$value: 1 turns it on, and 0 off" ;;
+	esac
+done
+
 # step MESSAGE: one line for each step of long work, with the time since the
 # start of the whole command.
 step() {

@@ -35,6 +35,15 @@ for kernel in stock ours; do
 		"$top/lab/guest/kernel.sh" "$kernel" "$here/criu.config"
 done
 "$here/programs.sh"
+{
+	LIST=1 "$here/guest.sh" "$form" "$out"
+	[ -z "$criu" ] || LIST=1 "$here/guest.sh" criu "$out"
+} >"$out/names"
+for name in $programs; do
+	grep -qxF -e "$name" "$out/names" ||
+		die "PROGRAMS=$name: the $form form has no such program; there are $(
+			tr '\n' ' ' <"$out/names")"
+done
 
 # What stock did the last time is good as long as nothing that it depends on has
 # changed. The full form runs it each time.
@@ -103,9 +112,5 @@ if [ -n "$id" ] && grep -qx "= guest/short 0 0" "$results/stock" &&
 	cp "$results/stock" "$out/stock.results"
 	echo "$id" >"$out/stock.id"
 fi
-for name in $programs; do
-	grep -qF "= $name " "$results/stock" ||
-		die "PROGRAMS=$name: the $form form has no such program; guest.sh lists them"
-done
 awk -v form="$form" -f "$here/compare.awk" "$results/stock" \
 	"$results/ours"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guest.sh short|full|criu DIRECTORY [NAME...]: in the guest, run programs one
 # after the other, those from DIRECTORY, where programs.sh has put them, and
-# those of the system; NAMEs choose some of them.
+# those of the system; NAMEs choose some of them. LIST=1: print their names.
 #
 # When one ends there is a line "= NAME STATUS SECONDS" on standard output,
 # after what it printed, each line after "| ". 124 for STATUS says that it was
@@ -13,9 +13,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 form=$1 dir=$2
 shift 2
 wanted=$*
-said=$(mktemp)
 # A program may leave a core behind, and its own files.
-cd "$(mktemp -d)" || exit
+[ -n "${LIST:-}" ] || {
+	said=$(mktemp)
+	cd "$(mktemp -d)" || exit
+}
 
 # now: seconds since boot.
 now() {
@@ -27,6 +29,10 @@ now() {
 try() {
 	name=$1 limit=$2
 	shift 2
+	[ -z "${LIST:-}" ] || {
+		echo "$name"
+		return
+	}
 	case " $wanted " in
 	'  ' | *" $name "*) ;;
 	*) return ;;

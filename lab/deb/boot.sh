@@ -15,6 +15,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 [ $# = 0 ] || die "usage: boot.sh"
 [ "$(id -u)" = 0 ] || die "debootstrap needs root"
 suite=${SUITE:-bookworm} timeout=${TIMEOUT:-1800}
+number TIMEOUT "$timeout"
 image=$(find "$build/deb" -maxdepth 1 -name 'linux-image-*.deb' ! -name '*-dbg_*' 2>/dev/null | sort | tail -n 1)
 [ -n "$image" ] || die "build/deb: there is no kernel package; make deb makes it"
 DEB=1 "$top/lab/deps.sh"

@@ -11,9 +11,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 # The variable counts up in some shells, whether the caller had it or not.
 seconds=$(printenv SECONDS || :)
 seconds=${seconds:-180}
-case $seconds in
-*[!0-9]* | '' | 0*) die "SECONDS=$seconds: not a positive number" ;;
-esac
+number SECONDS "$seconds"
 
 "$top/lab/deps.sh"
 "$top/lab/guest/kernel.sh" ours

@@ -18,12 +18,10 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 # The variable counts up in some shells, whether the caller had it or not.
 seconds=$(printenv SECONDS || :)
 seconds=${seconds:-60} seed=${SEED:-$(date +%s)000000}
-for number in "$seconds" "$seed"; do
-	case $number in
-	*[!0-9]* | '') die "$number: SECONDS and SEED are numbers" ;;
-	esac
-done
-[ "$seconds" -gt 0 ] || die "SECONDS=$seconds: that is no time to play anything"
+number SECONDS "$seconds"
+case $seed in
+*[!0-9]* | ????????????????????*) die "SEED=$seed: not a number below 10^19" ;;
+esac
 "$top/lab/deps.sh"
 "$top/lab/guest/kernel.sh" ours
 "$top/lab/guest/programs.sh" fuzz

@@ -30,11 +30,6 @@ kernel=$1
 smp=${SMP:-4} threads=${THREADS:-1} mem=${MEM:-1024} timeout=${TIMEOUT:-120}
 image=$build/kernel/$kernel/arch/x86/boot/bzImage
 [ -f "$image" ] || die "$image: no such kernel; make kernel TREE=$kernel makes it"
-number() {
-	case $2 in
-	*[!0-9]* | '' | 0*) die "$1=$2: not a positive number" ;;
-	esac
-}
 number SMP "$smp"
 number THREADS "$threads"
 number MEM "$mem"

@@ -9,11 +9,20 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 
 [ $# = 1 ] || [ $# = 2 ] || die "usage: kernel.sh TREE [FRAGMENT]"
 tree=$1 fragment=${2:-}
+
+# asked FILE: the options of a fragment, as .config writes them.
+asked() {
+	grep -E '^(CONFIG_[A-Z0-9_]+=|# CONFIG_[A-Z0-9_]+ is not set)' "$1"
+}
+if [ -n "$fragment" ]; then
+	[ -f "$fragment" ] || die "CONFIG=$fragment: no such file"
+	asked "$fragment" >/dev/null ||
+		die "CONFIG=$fragment: has no line like CONFIG_RSEQ=y"
+fi
 "$top/lab/base/tree.sh" "$tree"
 src=$build/tree/$tree
 name=$tree
 if [ -n "$fragment" ]; then
-	[ -f "$fragment" ] || die "CONFIG=$fragment: no such file"
 	fragment=$(readlink -f "$fragment")
 	base=${fragment##*/}
 	base=${base#config.}
@@ -38,11 +47,6 @@ cc=gcc
 
 kbuild() {
 	make -C "$src" O="$out" ARCH=x86 CC="$cc" HOSTCC="$cc" "$@"
-}
-
-# asked FILE: the options of a fragment, as .config writes them.
-asked() {
-	grep -E '^(CONFIG_[A-Z0-9_]+=|# CONFIG_[A-Z0-9_]+ is not set)' "$1"
 }
 
 # known OPTION: does some Kconfig file of this tree define it?

@@ -19,13 +19,10 @@ list=$top/lab/mutants/list
 at_once=${AT_ONCE:-1}
 names=$(sed -n 's/^\([a-z0-9_]*\) .*/\1/p' "$list")
 for name in ${MUTANTS:-}; do
-	grep -q "^$name " "$list" ||
+	echo "$names" | grep -qxF -e "$name" ||
 		die "MUTANTS=$name: no such mutant; there are $(echo "$names" | tr "\n" " ")"
 done
-case $at_once in
-[1-9] | [1-9][0-9]) ;;
-*) die "AT_ONCE=$at_once: not a number from 1 to 99" ;;
-esac
+number AT_ONCE "$at_once"
 
 # entry NAME: its file, test and script.
 entry() {

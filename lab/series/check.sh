@@ -75,6 +75,10 @@ step "checkpatch --strict: $total patches"
 # shellcheck disable=SC2016
 xargs -P "$jobs" -n 1 sh -c "$checkpatch" sh "$tree" "$tmp" <"$tmp/patches" ||
 	:
+while IFS= read -r patch; do
+	[ -f "$tmp/${patch##*/}.said" ] ||
+		wrong "checkpatch did not look at ${patch##*/}"
+done <"$tmp/patches"
 # known LINE: is this what checkpatch is known to be wrong about (series/checkpatch)?
 known() {
 	at=${1%%: [A-Z]*}

@@ -10,11 +10,10 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 
 [ $# = 0 ] || die "usage: [PREFIX=...] [DESTDIR=...] install-man.sh"
-dir=${DESTDIR:-}${PREFIX:-/usr/local}/share/man/man2
-case $dir in
-/*) ;;
-*) die "$dir: PREFIX and DESTDIR must make an absolute path" ;;
-esac
+prefix=${PREFIX:-/usr/local} dest=${DESTDIR:-}
+absolute PREFIX "$prefix"
+[ -z "$dest" ] || absolute DESTDIR "$dest"
+dir=$dest$prefix/share/man/man2
 mkdir -p "$dir" 2>/dev/null && [ -w "$dir" ] ||
 	die "$dir: cannot be written; install as root, or with PREFIX=\$HOME/.local"
 

@@ -21,7 +21,9 @@ mark='--- data ---'
 command="slice_spinlock_demo -o /tmp/slice.data $* && echo '$mark' &&
 	cat /tmp/slice.data"
 if [ -n "${NATIVE:-}" ]; then
-	"$top/lab/guest/programs.sh" samples
+	step "build slice_spinlock_demo"
+	logged samples make -C "$top/samples/rseq" OUTPUT="$build/samples" \
+		PROGRAMS=slice_spinlock_demo
 	where=
 	step "run slice_spinlock_demo on this machine"
 	PATH=$build/samples:$PATH sh -c "$command" >"$out/output"

@@ -14,24 +14,11 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 
 passed=0 failed=0 skipped=0
 wanted=${TESTS:-}
-matched=
 kernel=${KERNEL:-ours}
 log=test
 [ "$kernel" = ours ] || log=test-$kernel
 results=$build/log/$log
 mkdir -p "$results"
-
-# chosen NAME: is it to be run?
-chosen() {
-	[ -n "$wanted" ] || return 0
-	for each in $wanted; do
-		[ "$each" != "$1" ] || {
-			matched="$matched $1"
-			return 0
-		}
-	done
-	return 1
-}
 
 # any NAME...: is one of these to be run?
 any() {
@@ -74,7 +61,7 @@ said() {
 program() {
 	program=$1
 	shift
-	chosen "$program" || return 0
+	any "$program" || return 0
 	status=0
 	retry "$program" said "$@" || status=$?
 	tally "$program" "$status" "$results/$program.log"
@@ -96,12 +83,38 @@ own=$(cd "$top/lab/test" && for file in *.sh; do
 	esac
 done)
 
+# What needs statistics and tracepoints, of which the other kernel is free.
+observing=
+for name in stats_test trace_test slice_test log_test; do
+	observing="$observing $name-stats ${name}_32-stats"
+done
+
+# known: the names of all that there is for this kernel, a line each.
+known() {
+	echo kunit
+	[ "$kernel" != ours ] ||
+		printf '%s\n' check-bare bare bare32 $own model fuzz fuzz_32 \
+			conformance $observing
+	sed 's/:/ /' "$build/selftests/kselftest-list.txt" 2>/dev/null |
+		while read -r dir name; do
+			echo "$name"
+			sed "s/^/$name-/" "$build/selftests/$dir/${name%_32}.arguments" \
+				2>/dev/null || :
+		done
+}
+if [ "$kernel" = ours ]; then
+	"$top/lab/guest/kernel.sh" ours
+	"$top/lab/guest/programs.sh" selftests bare_test fuzz
+fi
+for name in $wanted; do
+	known | grep -qxF -e "$name" ||
+		die "TESTS=$name: there is no such test; there are $(known | tr '\n' ' ')"
+done
+
 if [ "$kernel" = ours ]; then
 	if any bare bare32 check-bare guest source rebuild samples; then
 		"$top/lab/guest/kernel.sh" bare
 	fi
-	"$top/lab/guest/kernel.sh" ours
-	"$top/lab/guest/programs.sh" selftests bare_test fuzz
 
 	# The tree without rseq.
 	check_bare() {
@@ -176,11 +189,6 @@ for dir in "$build"/selftests/*/; do
 	done
 done
 
-# What needs statistics and tracepoints, of which the other kernel is free.
-observing=
-for name in stats_test trace_test slice_test log_test; do
-	observing="$observing $name-stats ${name}_32-stats"
-done
 if [ "$kernel" = ours ] && any $observing; then
 	"$top/lab/guest/kernel.sh" ours "$top/lab/matrix/stats.config"
 	for name in $observing; do
@@ -188,15 +196,6 @@ if [ "$kernel" = ours ] && any $observing; then
 			"cd '$build/selftests/rseq' && ./${name%-stats}"
 	done
 fi
-
-for name in $wanted; do
-	case " $matched " in
-	*" $name "*) ;;
-	*) die "TESTS=$name: there is no such test; there are check-bare bare bare32 $(
-		echo $own) model fuzz fuzz_32 conformance kunit$observing $(sed 's/.*://' "$build/selftests/kselftest-list.txt" \
-		2>/dev/null | tr '\n' ' ')" ;;
-	esac
-done
 
 verdict="$passed passed, $failed failed"
 [ "$skipped" = 0 ] || verdict="$verdict, $skipped skipped"

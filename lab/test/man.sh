@@ -13,7 +13,7 @@ names="rseq rseq_slice_yield PR_RSEQ_SLICE_EXTENSION ARCH_SET_PERCPU_SEGMENT
 	ARCH_GET_PERCPU_SEGMENT ARCH_CLEAR_PERCPU_SEGMENT"
 # shellcheck disable=SC2086
 set -- $pages $names
-plan $(($# + 4))
+plan $(($# + 5))
 
 # lint PAGE: neither mandoc nor man has anything to say.
 lint() {
@@ -33,16 +33,33 @@ for name in $names; do
 	passes "man finds $name" \
 		man -M "$tmp/root/usr/share/man" -w "$name"
 done
-fails "a directory that is none is refused" "must make an absolute path" \
+fails "a directory that is none is refused" "PREFIX=usr: not an absolute path" \
 	env PREFIX=usr DESTDIR= "$top/lab/series/install-man.sh"
 
-# The example of rseq(2), as it is printed. glibc registers the thread.
+# example PAGE: its example, as it is printed.
 example() {
-	mandoc -T utf8 "$top/series/man/rseq.2" | col -bx |
+	mandoc -T utf8 "$top/series/man/$1" | col -bx |
 		awk '/^EXAMPLES/ { on = 1; next } /^[A-Z]/ { on = 0 }
 			on && /#include/ { code = 1 }
-			on && code { print }' >"$tmp/example.c"
+			on && code { print }'
+}
+
+# glibc registers the thread.
+tells_cpu() {
+	example rseq.2 >"$tmp/example.c"
 	gcc -Wall -Wextra -o "$tmp/example" "$tmp/example.c" || return
 	"$tmp/example" | grep -x 'CPU [0-9]*'
 }
-passes "the example of rseq(2) tells the CPU" example
+passes "the example of rseq(2) tells the CPU" tells_cpu
+
+# With the headers of this repository, and a C library that is older.
+compiles() {
+	example PR_RSEQ_SLICE_EXTENSION.2const |
+		sed '/An attempt to take/,$d' >"$tmp/slice.c"
+	[ "$(grep -c slice_ "$tmp/slice.c")" -ge 4 ] || return
+	gcc -Wall -Wextra -Wno-unused-function -fsyntax-only \
+		-D__NR_rseq_slice_yield=471 -I"$tmp/include" "$tmp/slice.c"
+}
+mkdir -p "$tmp/include/linux"
+cp "$top/include/uapi/linux/rseq.h" "$tmp/include/linux/"
+passes "that of PR_RSEQ_SLICE_EXTENSION(2const) compiles" compiles

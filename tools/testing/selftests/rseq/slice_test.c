@@ -453,7 +453,7 @@ struct scene {
 	char *pages;		/* for faults */
 	unsigned int good, spoilt, early; /* tries */
 	sem_t go;		/* the rival shall set it */
-	bool at_a_time;		/* the time is known before the timer is set: */
+	long away_nsec;		/* not 0: the time is known before the timer is set: */
 	struct timespec time;
 	char instance[sizeof(trace_instance)]; /* in it the rival turns */
 	bool traced;		/* tracing on, and did so without sleeping */
@@ -513,7 +513,7 @@ static void rival_live(struct scene *sc)
 			;
 		sc->woken++;
 		before = thread_nsec();
-		if (sc->at_a_time)
+		if (sc->away_nsec)
 			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
 					&sc->time, NULL);
 		else
@@ -593,12 +593,10 @@ static enum seen judge_end(struct scene *sc)
 	return rival_ran(sc) ? GOOD : EARLY;
 }
 
-#define AT_A_TIME_NSEC 3000000
-
-static void set_time(struct timespec *time)
+static void set_time(struct timespec *time, long away_nsec)
 {
 	clock_gettime(CLOCK_MONOTONIC, time);
-	time->tv_nsec += AT_A_TIME_NSEC;
+	time->tv_nsec += away_nsec;
 	if (time->tv_nsec >= 1000000000) {
 		time->tv_nsec -= 1000000000;
 		time->tv_sec++;
@@ -612,8 +610,8 @@ static void order_rival(struct scene *sc)
 	wait_for(sc->ran == sc->ordered);
 	*(__u32 __shared *)sc->ctrl = 0;
 	sc->before = sc->ran;
-	if (sc->at_a_time)
-		set_time(&sc->time);
+	if (sc->away_nsec)
+		set_time(&sc->time, sc->away_nsec);
 	sc->ordered++;
 	sem_post(&sc->go);
 }
@@ -1083,7 +1081,7 @@ TEST_F(slice, signal_with_the_reschedule_comes_first)
 		SKIP(return, "%s", not_together());
 	ASSERT_EQ(0, sigaction(SIGALRM, &act, NULL));
 	ASSERT_EQ(0, timer_create(CLOCK_MONOTONIC, &event, &own_timer));
-	self->sc->at_a_time = true;
+	self->sc->away_nsec = 3000000;
 	EXPECT_EQ(GOOD, play(self->sc, take_both, 10 * TIMES));
 }
 
@@ -1514,6 +1512,9 @@ TEST_F(slice, critical_section_that_uses_it_up_is_aborted)
 
 #define TRACED_TRIES 10
 
+/* A thread that is traced asks late: it stops when it tells the rival. */
+#define TRACED_NSEC (10000000L * slowness())
+
 #ifdef __x86_64__
 #define SYSCALL_NR offsetof(struct user_regs_struct, orig_rax)
 #else
@@ -1587,8 +1588,10 @@ static void unregister_by_yield(struct scene *sc)
 TEST_F(slice, yield_that_a_tracer_turns_into_unregistration)
 {
 	int status = -1;
-	pid_t pid = fork();
+	pid_t pid;
 
+	self->sc->away_nsec = TRACED_NSEC;
+	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid)
 		unregister_by_yield(self->sc);
@@ -1618,8 +1621,10 @@ static void yield_by_another_call(struct scene *sc)
 TEST_F(slice, call_that_a_tracer_turns_into_yield)
 {
 	int status = -1;
-	pid_t pid = fork();
+	pid_t pid;
 
+	self->sc->away_nsec = TRACED_NSEC;
+	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid)
 		yield_by_another_call(self->sc);

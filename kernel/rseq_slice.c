@@ -12,9 +12,11 @@
  *	  |
  *	request set, nothing else to do? --no--> schedule
  *	  |
+ *	start the timer; in time for that? --no--> schedule
+ *	  |
  *	drop the request to reschedule; may the scheduler? --no--> schedule
  *	  |
- *	request = 0, granted = 1, start the timer
+ *	request = 0, granted = 1
  *	  |
  *	user mode --system call---> take it back, schedule, do the call
  *		  --timer---------> interrupt, reschedule wanted (above)
@@ -196,25 +198,29 @@ bool __rseq_slice_grant(struct pt_regs *regs)
 	if (flags & (_TIF_RSEQ | (EXIT_TO_USER_MODE_WORK & ~_TIF_NEED_RESCHED)))
 		return false;
 	ctrl = &t->rseq.area->slice_ctrl;
-	if (!rseq_slice_requested(ctrl) || !sched_put_off_resched())
+	if (!rseq_slice_requested(ctrl))
 		return false;
 	/*
-	 * Not if its memory is read-only now, or has yet to be copied. Then the
-	 * caller schedules, whether or not it is asked to any more.
+	 * Not if the timer would wait for the next tick: this CPU may have come
+	 * online just now. Nor if the memory of the thread is read-only now, or
+	 * has yet to be copied. Then the caller schedules, whether or not it is
+	 * asked to any more.
 	 */
-	if (!rseq_slice_answer(ctrl))
+	st = this_cpu_ptr(&rseq_slice_timer);
+	st->t = t;
+	hrtimer_start(&st->timer, READ_ONCE(rseq_slice_ns),
+		      HRTIMER_MODE_REL_PINNED_HARD);
+	if (!hrtimer_is_hres_active(&st->timer) ||
+	    !sched_put_off_resched() || !rseq_slice_answer(ctrl)) {
+		hrtimer_try_to_cancel(&st->timer);
 		return false;
+	}
 
 	rseq_count(RSEQ_EVENT_SLICE_GRANTED);
 	t->rseq.slice = RSEQ_SLICE_ENABLED | RSEQ_SLICE_GRANTED;
 	/* If it loses its CPU all the same, that is noticed on its return. */
 	t->rseq.mm_cid |= RSEQ_IDS_STALE;
 	set_task_syscall_work(t, RSEQ_SLICE);
-
-	st = this_cpu_ptr(&rseq_slice_timer);
-	st->t = t;
-	hrtimer_start(&st->timer, READ_ONCE(rseq_slice_ns),
-		      HRTIMER_MODE_REL_PINNED_HARD);
 	return true;
 }
 

@@ -60,6 +60,7 @@ look() {
 		need liburcu-dev compiles urcu.h -m64
 		[ "$CONFORMANCE" != criu ] || need criu tool criu
 	fi
+	[ -z "${DEBUGGER:-}" ] || need gdb tool gdb
 	[ -z "${MODEL:-}" ] || need spin tool spin
 	if [ -n "${SERIES:-}" ]; then
 		need git tool git

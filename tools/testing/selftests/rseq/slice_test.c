@@ -1729,6 +1729,130 @@ TEST_F(slice, what_cannot_be_told_keeps_no_cpu)
 }
 
 /*
+ * A CPU may have no timer but the tick: for a moment when it has come online, or
+ * for good if its clock event device is no better. A time slice that was extended
+ * there would last until the next tick.
+ */
+#define TIMERS "/proc/timer_list"
+#define PREEMPTIONS 200
+
+struct preempted {
+	struct rseq_area *area;
+	int cpu;
+	unsigned int __shared grants;
+	unsigned int __shared posted, woken; /* the rival */
+	bool __shared asks, stop;
+	sem_t go;
+};
+
+/* Are the timers of this CPU in time? Negative if that cannot be said. */
+static int has_fast_timers(int cpu)
+{
+	static char text[1 << 20];
+	int fd = open(TIMERS, O_RDONLY | O_CLOEXEC);
+	size_t length = 0;
+	char name[32], *at;
+	ssize_t got;
+
+	while ((got = read(fd, text + length, sizeof(text) - 1 - length)) > 0)
+		length += got;
+	close(fd);
+	text[length] = '\0';
+	snprintf(name, sizeof(name), "\ncpu: %d\n", cpu);
+	at = strstr(text, name);
+	at = at ? strstr(at, ".hres_active") : NULL;
+	at = at ? strchr(at, ':') : NULL;
+	return at ? atoi(at + 1) : -1;
+}
+
+/* The first CPU that has, or has not. */
+static int find_cpu(int fast)
+{
+	int nr = 0;
+
+	while (allowed_cpu(nr) >= 0 && has_fast_timers(allowed_cpu(nr)) != fast)
+		nr++;
+	return allowed_cpu(nr);
+}
+
+/* Asks without a pause. */
+static void *keep_asking(void *arg)
+{
+	struct preempted *p = arg;
+	struct slice_ctrl *ctrl = slice_ctrl(p->area);
+
+	if (move_to_cpu(0, p->cpu) ||
+	    register_flags(p->area, rseq_extended_size(), FLAG_DEFAULT_ON))
+		return NULL;
+	while (!p->stop) {
+		ctrl->request = 1;
+		p->asks = true;
+		if (!ctrl->granted)
+			continue;
+		p->grants++;
+		while (ctrl->granted)
+			;
+	}
+	return rseq_unregister(p->area, rseq_extended_size()) ? NULL : p;
+}
+
+/* Wants the CPU for a moment whenever it is told to. */
+static void *wake_when_told(void *arg)
+{
+	struct sched_param param = { .sched_priority = 50 };
+	struct preempted *p = arg;
+
+	if (move_to_cpu(0, p->cpu) || sched_setscheduler(0, SCHED_FIFO, &param))
+		return NULL;
+	while (!p->stop) {
+		while (sem_wait(&p->go))
+			;
+		p->woken++;
+	}
+	return p;
+}
+
+/*
+ * Have a thread that asks preempted on this CPU, from another one. Returns how
+ * often it was granted something, or -1.
+ */
+static int preempt_on(int cpu, int other)
+{
+	struct preempted *p = map_pages(1, false);
+	pthread_t asking, rival;
+	void *ret[2] = {};
+
+	p->cpu = cpu;
+	p->area = map_pages(1, false);
+	if (move_to_cpu(0, other) || sem_init(&p->go, 0, 0) ||
+	    pthread_create(&asking, NULL, keep_asking, p) ||
+	    pthread_create(&rival, NULL, wake_when_told, p) ||
+	    !wait_for(p->asks))
+		return -1;
+	while (p->posted < PREEMPTIONS) {
+		p->posted++;
+		sem_post(&p->go);
+		if (!wait_for(p->woken == p->posted))
+			return -1;
+	}
+	p->stop = true;
+	sem_post(&p->go);
+	pthread_join(asking, &ret[0]);
+	pthread_join(rival, &ret[1]);
+	return ret[0] && ret[1] ? (int)p->grants : -1;
+}
+
+TEST(timers_that_wait_for_the_tick_keep_no_cpu)
+{
+	int slow = find_cpu(0), fast = find_cpu(1);
+
+	if (slow < 0 || fast < 0)
+		SKIP(return, "CPUs with and without fast timers are needed, and root");
+	EXPECT_EQ(0, preempt_on(slow, fast));
+	EXPECT_LT(0, preempt_on(fast, slow));
+}
+
+/*
  * Who may not ask: nothing happens to the request, and nothing to the thread.
  */
 FIXTURE(without) {

@@ -1740,8 +1740,9 @@ struct preempted {
 	struct rseq_area *area;
 	int cpu;
 	unsigned int __shared grants;
+	unsigned int __shared turns; /* of who asks */
 	unsigned int __shared posted, woken; /* the rival */
-	bool __shared asks, stop;
+	bool __shared stop;
 	sem_t go;
 };
 
@@ -1775,7 +1776,7 @@ static int find_cpu(int fast)
 	return allowed_cpu(nr);
 }
 
-/* Asks without a pause. */
+/* Asks again as soon as it was granted something, which clears the request. */
 static void *keep_asking(void *arg)
 {
 	struct preempted *p = arg;
@@ -1784,14 +1785,13 @@ static void *keep_asking(void *arg)
 	if (move_to_cpu(0, p->cpu) ||
 	    register_flags(p->area, rseq_extended_size(), FLAG_DEFAULT_ON))
 		return NULL;
+	ctrl->request = 1;
 	while (!p->stop) {
-		ctrl->request = 1;
-		p->asks = true;
-		if (!ctrl->granted)
-			continue;
-		p->grants++;
-		while (ctrl->granted)
-			;
+		if (!ctrl->request) {
+			p->grants++;
+			ctrl->request = 1;
+		}
+		p->turns++;
 	}
 	return rseq_unregister(p->area, rseq_extended_size()) ? NULL : p;
 }
@@ -1820,20 +1820,24 @@ static int preempt_on(int cpu, int other)
 {
 	struct preempted *p = map_pages(1, false);
 	pthread_t asking, rival;
+	unsigned int turns = 0;
 	void *ret[2] = {};
 
 	p->cpu = cpu;
 	p->area = map_pages(1, false);
 	if (move_to_cpu(0, other) || sem_init(&p->go, 0, 0) ||
 	    pthread_create(&asking, NULL, keep_asking, p) ||
-	    pthread_create(&rival, NULL, wake_when_told, p) ||
-	    !wait_for(p->asks))
+	    pthread_create(&rival, NULL, wake_when_told, p))
 		return -1;
 	while (p->posted < PREEMPTIONS) {
+		/* Who has not been in user mode is granted nothing anyway. */
+		if (!wait_for(p->turns != turns))
+			return -1;
 		p->posted++;
 		sem_post(&p->go);
 		if (!wait_for(p->woken == p->posted))
 			return -1;
+		turns = p->turns;
 	}
 	p->stop = true;
 	sem_post(&p->go);

@@ -205,6 +205,13 @@ if sed "s/^\\[ *[0-9.]*\\] //; $asked" "$log" | awk -v later="${LATER:-}" '
 	complain "the kernel complained on its console, from line $n on (shown above);"
 	exit 125
 fi
+# One boot of some thousands came to a stop without a word, about when it begins
+# with its command. A kernel that is at fault does that again, too.
+if [ "$status" = 124 ] && [ ! -e "$run/running" ]; then
+	tail -n 20 "$log" >&2
+	complain "the guest stopped before it ran anything, for $timeout s; its last lines are above;"
+	exit 123
+fi
 if [ "$status" = 124 ] || [ "$status" = 137 ]; then
 	tail -n 20 "$log" >&2
 	complain "the guest had not finished after $timeout s (TIMEOUT=) and was stopped; its last lines are above;"

@@ -8,7 +8,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 . "$top/lab/test/tap.sh"
 
-plan 18
+plan 19
 
 # boot COMMAND: run it in the guest, as `make boot` does.
 boot() {
@@ -62,4 +62,6 @@ exits "an idle CPU without its timer is worth another try" 123 boot "$stall"
 exits "unless there is anything else to complain of" 125 \
 	boot "$stall; echo '<4>WARNING: as the kernel writes it' >/dev/kmsg"
 exits "a hang is a failure" 124 with TIMEOUT=20 CMD="kill -STOP \$\$"
-exits "so is a guest that stops by itself" 125 boot "/bin/busybox reboot -f"
+exits "before it runs anything it is worth another try" 123 \
+	with TIMEOUT=10 APPEND=init=/bin/cat CMD=true
+exits "a guest that stops by itself is a failure" 125 boot "/bin/busybox reboot -f"

@@ -98,7 +98,9 @@ known() {
 	sed 's/:/ /' "$build/selftests/kselftest-list.txt" 2>/dev/null |
 		while read -r dir name; do
 			echo "$name"
-			sed "s/^/$name-/" "$build/selftests/$dir/${name%_32}.arguments" \
+			file=$name
+			[ -z "$bits32" ] || file=${name%_32}
+			sed "s/^/$name-/" "$build/selftests/$dir/$file.arguments" \
 				2>/dev/null || :
 		done
 }
@@ -106,6 +108,9 @@ if [ "$kernel" = ours ]; then
 	"$top/lab/guest/kernel.sh" ours
 	"$top/lab/guest/programs.sh" selftests bare_test fuzz
 fi
+# A 32-bit kernel has only the 32-bit programs.
+bits32=
+! grep -q '^CONFIG_X86_32=y' "$build/kernel/$kernel/.config" || bits32=1
 for name in $wanted; do
 	known | grep -qxF -e "$name" ||
 		die "TESTS=$name: there is no such test; there are $(known | tr '\n' ' ')"
@@ -140,10 +145,6 @@ if [ "$kernel" = ours ]; then
 	# The programs of others, on stock as well.
 	program conformance "$top/lab/conformance/conformance.sh" short
 fi
-
-# A 32-bit kernel has only the 32-bit programs.
-bits32=
-! grep -q '^CONFIG_X86_32=y' "$build/kernel/$kernel/.config" || bits32=1
 
 # KUnit reports on the console while the kernel boots.
 kunit() {

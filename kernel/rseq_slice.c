@@ -202,9 +202,12 @@ bool __rseq_slice_grant(struct pt_regs *regs)
 		return false;
 	/*
 	 * Not if the timer would wait for the next tick: this CPU may have come
-	 * online just now. Nor if the memory of the thread is read-only now, or
-	 * has yet to be copied. Then the caller schedules, whether or not it is
-	 * asked to any more.
+	 * online just now. Which CPU it is on, a timer knows once it is started,
+	 * so that is before anything is given up.
+	 *
+	 * Nor if the memory of the thread is read-only now, or has yet to be
+	 * copied. Then the caller schedules, whether or not it is asked to any
+	 * more.
 	 */
 	st = this_cpu_ptr(&rseq_slice_timer);
 	st->t = t;

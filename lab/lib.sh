@@ -18,11 +18,12 @@ die() {
 	exit 1
 }
 
-# number NAME VALUE: stop unless it is one, and above 0.
+# number NAME VALUE [MOST]: stop unless it is one, above 0, and MOST at most.
 number() {
 	case $2 in
 	*[!0-9]* | '' | 0* | ??????????*) die "$1=$2: not a positive number" ;;
 	esac
+	[ "$2" -le "${3:-$2}" ] || die "$1=$2: not a number from 1 to $3"
 }
 
 # absolute NAME PATH: stop unless it begins at the root.
@@ -35,7 +36,7 @@ absolute() {
 
 # What several scripts read is looked at before any of them does its work.
 number JOBS "${JOBS:-1}"
-number SLOWNESS "${SLOWNESS:-1}"
+number SLOWNESS "${SLOWNESS:-1}" 99
 for switch in DEEP GUEST KEEP NATIVE PREBUILT QUICK; do
 	value=
 	eval "value=\${$switch:-}"

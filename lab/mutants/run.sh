@@ -22,7 +22,7 @@ for name in ${MUTANTS:-}; do
 	echo "$names" | grep -qxF -e "$name" ||
 		die "MUTANTS=$name: no such mutant; there are $(echo "$names" | tr "\n" " ")"
 done
-number AT_ONCE "$at_once"
+number AT_ONCE "$at_once" 99
 
 # entry NAME: its file, test and script.
 entry() {

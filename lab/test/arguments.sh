@@ -6,7 +6,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/lab/lib.sh"
 . "$top/lab/test/tap.sh"
 
-plan 14
+plan 15
 # One that does nothing else than look at what all are given.
 cat >"$tmp/nothing.sh" <<'END'
 #!/bin/sh
@@ -21,6 +21,9 @@ fails "a number of jobs that is none" "JOBS=two: not a positive number" \
 fails "no jobs" "JOBS=0: not a positive number" env JOBS=0 "$tmp/nothing.sh"
 fails "a slowness that is no number" "SLOWNESS=-1: not a positive number" \
 	env SLOWNESS=-1 "$tmp/nothing.sh"
+fails "a slowness beyond what tests have time for" \
+	"SLOWNESS=100: not a number from 1 to 99" \
+	env SLOWNESS=100 "$tmp/nothing.sh"
 fails "a switch that is neither on nor off" "QUICK=yes: 1 turns it on" \
 	env QUICK=yes "$tmp/nothing.sh"
 off() {
